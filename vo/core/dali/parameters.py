@@ -1,0 +1,60 @@
+"""Parameters of a request: names in any case, values as they are (DALI 1.1, section 3)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from vo.core.errors import ParameterError
+
+
+class Parameters:
+    """The parameters of one request.
+
+    Parameters
+    ----------
+    pairs : iterable of (name, value)
+        In the order of the request; names in any case.
+    """
+
+    def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
+        self._values: dict[str, list[str]] = defaultdict(list)
+        for name, value in pairs:
+            self._values[name.upper()].append(value)
+
+    def all(self, name: str) -> list[str]:
+        """Return every value of a parameter."""
+        return list(self._values.get(name, ()))
+
+    def one(self, name: str) -> str | None:
+        """Return the value of a single-valued parameter; None when it is missing or empty.
+
+        Raises
+        ------
+        ParameterError
+            If it is repeated with different values (DALI 1.1, section 3.3).
+        """
+        values = dict.fromkeys(self._values.get(name, ()))
+        if len(values) > 1:
+            raise ParameterError(
+                name, f"given {len(self._values[name])} times with different values; it takes one value."
+            )
+        return next(iter(values), None) or None
+
+    def integer(self, name: str, *, least: int) -> int | None:
+        """Return the value of an integer parameter.
+
+        Raises
+        ------
+        ParameterError
+            If it is not an integer or below `least`.
+        """
+        value = self.one(name)
+        if value is None:
+            return None
+        text = value.strip()
+        digits = text.removeprefix("+")
+        if not (digits.isascii() and digits.isdigit() and len(digits) <= 18) or int(digits) < least:
+            shown = text if len(text) <= 40 else text[:40] + "…"
+            raise ParameterError(name, f"{shown!r} is not an integer of at least {least}.")
+        return int(digits)
