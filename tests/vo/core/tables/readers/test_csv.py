@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pyarrow.csv
+import pytest
+
+from vo.core.errors import TableError
+from vo.core.tables import Datatype
+
+from .reading import every_type, read, stilts
+
+SETS = ("xp", "epoch_astrometry", "gost", "selection")
+
+
+def write(tmp_path: Path, text: str, name: str = "t.csv") -> Path:
+    path = tmp_path / name
+    path.write_text(text, newline="")
+    return path
+
+
+def test_guesses(tmp_path: Path) -> None:
+    found = read(
+        write(
+            tmp_path,
+            "i,d,b,t,s,e,null,hex,big,date\n"
+            "1,1,true,2024-01-01T10:00:00Z,a,,NA,0x1F,18446744073709551615,2024-01-01\n"
+            '-2,2.5e3,False,2024-01-01 10:00:00.25,"x,""y""",,null,10,1,2024-02-30x\n'
+            " 3 ,NaN,TRUE,,null,,,11,2,\n",
+        )
+    )
+    types = {name: (column.datatype.value, column.xtype) for name, column in found.columns.items()}
+    text = ("unicodeChar", None)
+    assert types == {
+        "i": ("long", None), "d": ("double", None), "b": ("boolean", None), "t": ("char", "timestamp"), "s": text,
+        "e": text, "null": text, "hex": text, "big": text, "date": text,
+    }  # fmt: skip
+    assert found["i"] == [1, -2, 3]
+    assert found["d"][:2] == [1.0, 2500.0]
+    assert found["b"] == [True, False, True]
+    assert str(found["t"][1]) == "2024-01-01 10:00:00.250000"
+    assert found["s"] == ["a", 'x,"y"', "null"]
+    assert found["big"][0] == "18446744073709551615"
+    assert found.metadata.rows == 3
+
+
+def test_empty_and_quoted_empty(tmp_path: Path) -> None:
+    found = read(write(tmp_path, 'a,b\nx,1\n"",2\n,3\n'))
+    assert found["a"] == ["x", "", None]
+    assert read(write(tmp_path, 'a,b\n5" disc,1\n'))["a"] == ['5" disc']
+
+
+@pytest.mark.parametrize(("last", "datatype"), [("1.5", "double"), ("text", "unicodeChar"), ("9" * 20, "unicodeChar")])
+def test_types_are_guessed_from_all_blocks(tmp_path: Path, last: str, datatype: str) -> None:
+    numbers = "\n".join(str(number) for number in range(1_500_000))
+    path = write(tmp_path, f"n\n{numbers}\n{last}\n")
+    assert path.stat().st_size > 2 * (4 << 20)
+    found = read(path)
+    assert found.columns["n"].datatype == datatype
+    assert found.table.num_rows == 1_500_001
+    assert str(found["n"][-1]) == last
+
+
+def test_identifiers_keep_their_digits(tmp_path: Path) -> None:
+    identifiers = "\n".join(str(2**60 + number) for number in range(500_000))
+    found = read(write(tmp_path, f"n\n{identifiers}\n1.5\n"))
+    assert found.columns["n"].datatype is Datatype.UNICODE_CHAR
+    assert found["n"][0] == str(2**60)
+
+
+def test_comments_mark_repeated_names_and_line_ends(tmp_path: Path) -> None:
+    found = read(write(tmp_path, '\ufeff# one\r\n# two\r\na, a ,"b\nc"\r\n1,2,"x\ny"\r\n'))
+    assert found.table.column_names == ["a", "a", "b\nc"]
+    assert [column.to_pylist() for column in found.table.columns] == [[1], [2], ["x\ny"]]
+
+
+def test_tab_separated(tmp_path: Path) -> None:
+    found = read(write(tmp_path, "a\tb\n1\tx,y\n", "t.tsv"))
+    assert found["b"] == ["x,y"]
+    assert read(write(tmp_path, "a\tb\n1\tx,y\n", "t.txt"), format="tsv")["a"] == [1]
+
+
+def test_no_rows(tmp_path: Path) -> None:
+    found = read(write(tmp_path, "a,b\n"))
+    assert list(found.columns) == ["a", "b"]
+    assert found.table.num_rows == 0
+    assert found.metadata.rows == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "no line of column names"),
+        ("a,b\n1,2\n3\n", "Expected 2 columns, got 1"),
+        ("a,b\n1,2,3\n", "Expected 2 columns, got 3"),
+        ("a\n1\n\0\n", "NUL"),
+        ('a,b\n1,"' + "x" * 9_000_000, "ends inside a quoted cell|more than 4 MB, or a quote without an end"),
+        ('a,b\n1,"x', "ends inside a quoted cell"),
+        ('a,b\n1,"x ""y', "ends inside a quoted cell"),
+    ],
+)
+def test_broken_files(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(TableError, match=message):
+        read(write(tmp_path, text))
+
+
+def test_broken_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(b"a\n\xff\xfe\n")
+    with pytest.raises(TableError, match=r"UTF8|UTF-8"):
+        read(path)
+    path = tmp_path / "t.csv.gz"
+    path.write_bytes(gzip.compress(b"a\n" + b"1\n" * 10000)[:-10])
+    with pytest.raises(TableError, match="damaged or end too early"):
+        read(path)
+    with pytest.raises(TableError, match="one table only"):
+        read(write(tmp_path, "a\n1\n"), table="x")
+
+
+def test_reads_what_stilts_wrote(tmp_path: Path) -> None:
+    source = tmp_path / "t.fits"
+    table = every_type()
+    table.remove_columns(["vector", "matrix", "unicode"])
+    table.write(source)
+    found = read(stilts(source, tmp_path / "t.csv", "csv"))
+    assert found["long"] == [
+        1,
+        (1 << 60) + 1,
+        2 * (1 << 60) + 1,
+        3 * (1 << 60) + 1,
+        None,
+        5 * (1 << 60) + 1,
+        6 * (1 << 60) + 1,
+    ]
+    assert found["flag"][:3] == [True, False, True]
+    assert found["double"][1:5] == [float("inf"), float("-inf"), 1e-300, -0.0]
+    assert found["text"][2] == "<&>\"'"
+
+
+def test_real_files(shared: Path) -> None:
+    for path in sorted(path for name in SETS for path in (shared / "data" / name).rglob("*.csv*")):
+        found = read(path)
+        skipped = sum(line.startswith(b"#") for line in _lines(path))
+        with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
+            expected = pyarrow.csv.read_csv(
+                file,
+                read_options=pyarrow.csv.ReadOptions(skip_rows=skipped),
+                parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
+            )
+        assert found.metadata.rows == found.table.num_rows == expected.num_rows
+        for column, ours, theirs in zip(found.columns.values(), found.table.columns, expected.columns, strict=False):
+            if column.datatype in {Datatype.LONG, Datatype.DOUBLE} and len(found.columns) == expected.num_columns:
+                assert ours.cast(theirs.type).to_pylist() == theirs.to_pylist(), (path.name, column.name)
+
+
+def _lines(path: Path) -> list[bytes]:
+    data = path.read_bytes()
+    return (gzip.decompress(data) if path.suffix == ".gz" else data).splitlines()
