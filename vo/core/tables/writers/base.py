@@ -1,0 +1,103 @@
+"""What every table writer is given and what it gives back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+import pyarrow as pa
+
+Chunk: TypeAlias = bytes | memoryview | pa.Buffer
+"""A piece of the document; all kinds offer the buffer protocol, so a server can send them without a copy."""
+
+
+@dataclass(frozen=True, slots=True)
+class CoordinateSystem:
+    """A coordinate system and the columns that are given in it (VOTable's COOSYS).
+
+    Attributes
+    ----------
+    frame : str
+        Term of the IVOA refframe vocabulary: ``ICRS``, ``FK5``, ``GALACTIC`` …
+    columns : tuple of str
+        Names of the columns that refer to it; names that the result does not have are ignored.
+    epoch : str, optional
+        Epoch of the positions as a Julian or Besselian year: ``J2016.0`` or ``2016.0``.
+    refposition : str, optional
+        Term of the IVOA refposition vocabulary; written from VOTable 1.5 on, which introduced it.
+    """
+
+    frame: str
+    columns: tuple[str, ...]
+    epoch: str | None = None
+    refposition: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ResultMetadata:
+    """What is said about a result besides its columns and rows; a format writes what it has a place for.
+
+    Attributes
+    ----------
+    name, description : str, optional
+        Of the table.
+    service : str, optional
+        Text about the service that made the result.
+    infos : tuple of (name, value, text)
+        Facts about the request and its answer (DALI 1.1, section 4.4); the text may be empty.
+    coosys : tuple of CoordinateSystem
+        Coordinate systems with the columns they apply to.
+    """
+
+    name: str | None = None
+    description: str | None = None
+    service: str | None = None
+    infos: tuple[tuple[str, str, str], ...] = ()
+    coosys: tuple[CoordinateSystem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How the stream of rows ended.
+
+    Attributes
+    ----------
+    rows : int
+        Number of rows written.
+    overflow : bool
+        Whether there would have been more rows than the limit allowed.
+    error : str, optional
+        Why the rows stopped early, in words for the client; None when they did not.
+    """
+
+    rows: int
+    overflow: bool = False
+    error: str | None = None
+
+
+class Writer(Protocol):
+    """Writes one table: `begin` once, `batch` for every batch, `end` once, also after an error.
+
+    Constructed with ``(columns, metadata)``. A writer keeps no batch after `batch` has returned, except through
+    the chunks it returned. A format whose beginning depends on its end (the row count of FITS) fits as well: it
+    reserves the place in `begin`, and whoever writes to a seekable file patches it afterwards.
+    """
+
+    def begin(self) -> bytes:
+        """Return the document up to the first row."""
+        ...
+
+    def batch(self, batch: pa.RecordBatch) -> list[Chunk]:
+        """Return the rows of a batch as chunks of at most a few MB.
+
+        Raises
+        ------
+        TableError
+            If a value does not fit its column's datatype or arraysize. Nothing of the batch is written then, and `end`
+            can still close the document.
+        """
+        ...
+
+    def end(self, outcome: Outcome) -> bytes:
+        """Return the rest of the document, with the marks of overflow and error where the format has them."""
+        ...
