@@ -1,0 +1,1 @@
+"""TAP: ADQL, TAP_SCHEMA, queries and the ingest of catalogues."""

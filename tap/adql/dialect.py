@@ -1,0 +1,27 @@
+"""The points of ADQL on which services differ, each with our ruling as its default."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """What the translator takes beyond, or refuses within, the letter of ADQL 2.1."""
+
+    join_without_condition: bool = True
+    """Take ``a JOIN b`` without ON, USING or NATURAL as the product of both tables: the grammar of ADQL derives it."""
+
+    star_among_items: bool = True
+    """Take ``SELECT *, x`` and ``SELECT t.*, x``: absent from the grammar, used by published queries."""
+
+    trailing_semicolon: bool = True
+    """Take one semicolon at the end of the query."""
+
+    free_words: frozenset[str] = frozenset()
+    """Reserved words, in lower case, that may be used as names without quotes (``distance``, ``public`` …). A word that
+    is also a function remains one before an opening parenthesis."""
+
+    pgsphere: bool = True
+    """Whether the database has the extension pgSphere. Q3C alone covers points, circles and polygons around points;
+    region against region with polygons, very large polygons, and `ivo_healpix_index` are refused without pgSphere."""

@@ -1,0 +1,98 @@
+"""The one error of the package: a place in a query and what is wrong there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from vo.core.errors import QueryError
+
+_WINDOW = 100
+
+
+class ADQLError(QueryError):
+    """The query is not ADQL, or asks for something that the service does not have.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong.
+    position : int, optional
+        Offset in the query, in characters from 0.
+    hint : str, optional
+        What to do instead.
+    query : str, optional
+        The text of the query; `translate` adds it.
+    """
+
+    def __init__(
+        self, message: str, position: int | None = None, *, hint: str | None = None, query: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.position = position
+        self.query = query
+
+    @property
+    def line(self) -> int | None:
+        """Line of the place, from 1; None as long as place or query are unknown."""
+        if self.query is None or self.position is None:
+            return None
+        return self.query.count("\n", 0, self.position) + 1
+
+    @property
+    def column(self) -> int | None:
+        """Column of the place, from 1; None as long as place or query are unknown."""
+        if self.query is None or self.position is None:
+            return None
+        return self.position - (self.query.rfind("\n", 0, self.position) + 1) + 1
+
+    def __str__(self) -> str:
+        place = f"line {self.line}, column {self.column}: " if self.line is not None else ""
+        return place + super().__str__()
+
+    def text(self) -> str:
+        """Return the message, the line of the query with a caret under the place, and the hint."""
+        lines = [str(self) if self.hint is None else str(self).removesuffix(f" {self.hint}")]
+        if self.query is not None and self.line is not None and self.column is not None:
+            lines += _caret(self.query.split("\n")[self.line - 1], self.column - 1)
+        if self.hint is not None:
+            lines.append(self.hint)
+        return "\n".join(lines)
+
+
+def _caret(line: str, column: int) -> list[str]:
+    """Return the part of a line around a column, and a line that points at it."""
+    start = max(0, column - _WINDOW // 2)
+    shown = "".join(c if c.isprintable() else " " for c in line[start : start + _WINDOW])
+    return [f"  {shown}".rstrip(), "  " + " " * (column - start) + "^"]
+
+
+def nearest(name: str, candidates: Iterable[str], limit: int = 3) -> list[str]:
+    """Return the candidates that a person may have meant by `name`, nearest first.
+
+    Near is an edit distance of at most a third of the name's length, upper and lower case being equal.
+    """
+    wanted = name.lower()
+    allowed = max(1, len(wanted) // 3)
+    found = []
+    for candidate in dict.fromkeys(candidates):
+        if abs(len(candidate) - len(wanted)) <= allowed:
+            distance = _edit_distance(wanted, candidate.lower())
+            if distance <= allowed:
+                found.append((distance, candidate))
+    return [candidate for _, candidate in sorted(found)[:limit]]
+
+
+def did_you_mean(name: str, candidates: Iterable[str]) -> str | None:
+    """Return a hint with the nearest candidates; None where nothing is near."""
+    near = nearest(name, candidates)
+    return f"Did you mean {' or '.join(near)}?" if near else None
+
+
+def _edit_distance(first: str, second: str) -> int:
+    """Return the number of insertions, deletions and replacements between two words (Levenshtein)."""
+    row = list(range(len(second) + 1))
+    for i, a in enumerate(first, 1):
+        previous, row = row, [i]
+        for j, b in enumerate(second, 1):
+            row.append(min(row[-1] + 1, previous[j] + 1, previous[j - 1] + (a != b)))
+    return row[-1]

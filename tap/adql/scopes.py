@@ -1,0 +1,330 @@
+"""What the names of a query mean at each place of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from tap.adql.ast import Identifier, Name
+from tap.adql.catalogue import Catalogue, CatalogueTable, places_by_name
+from tap.adql.dialect import Dialect
+from tap.adql.errors import ADQLError, did_you_mean
+from tap.adql.types import Kind, identifier, kind_of
+from vo.core.tables import Column
+
+if TYPE_CHECKING:
+    from tap.adql.geometry import Geometry, Point, Test
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A value of a query, translated.
+
+    Attributes
+    ----------
+    sql : str
+        Its text in PostgreSQL; safe as an operand of any operator. Empty for geometries that are not stored.
+    column : Column
+        Its metadata; the name is a proposal.
+    sql_type : str
+        Its type in PostgreSQL.
+    kind : Kind
+        What can be done with it.
+    position : int
+        Its place in the query.
+    constant : float, int or str, optional
+        Its value, where it is known.
+    geometry : Geometry, optional
+        Its parts, where it is a geometry.
+    origin : tuple, optional
+        The source and its column (as SQL) where the value is a column unchanged.
+    sources : frozenset of Source
+        The tables of which it has columns.
+    free : tuple, optional
+        Name and place of a column in it that is neither grouped nor aggregated.
+    condition : str, optional
+        The condition of which the value is 1 or 0.
+    test : Test, optional
+        The geometrical test of which the value is 1 or 0.
+    separation : tuple of Point, optional
+        The points of which the value is the distance.
+    """
+
+    sql: str
+    column: Column
+    sql_type: str
+    kind: Kind
+    position: int
+    constant: float | int | str | None = None
+    geometry: Geometry | None = None
+    origin: tuple[Source, str] | None = None
+    sources: frozenset[Source] = frozenset()
+    free: tuple[str, int] | None = None
+    condition: str | None = None
+    test: Test | None = None
+    separation: tuple[Point, Point] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A column of a table or of a subquery, as the enclosing query sees it.
+
+    Attributes
+    ----------
+    column : Column
+        Name and metadata.
+    sql_type : str
+        Type of each of its columns in SQL.
+    sql_names : tuple of str
+        Its column in SQL; two of them for a point and three for a circle that a subquery computes.
+    """
+
+    column: Column
+    sql_type: str
+    sql_names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """A translated query: its text, its columns, and what the planner of positions knows about them.
+
+    Attributes
+    ----------
+    positions : frozenset of tuple of str
+        Pairs of columns (as SQL) through which a condition reaches a Q3C index.
+    unique : frozenset of str
+        Columns (as SQL) of which one value selects at most one row.
+    rows : int
+        Estimated number of rows.
+    """
+
+    sql: str
+    fields: tuple[Field, ...]
+    positions: frozenset[tuple[str, str]] = frozenset()
+    unique: frozenset[str] = frozenset()
+    rows: int = 0
+
+
+@dataclass(eq=False, slots=True)
+class Source:
+    """A table in FROM.
+
+    Attributes
+    ----------
+    name : Identifier
+        The name by which the query calls it.
+    alias : str
+        Its name in SQL.
+    relation : Relation
+        What it holds; ``relation.sql`` is what stands in FROM.
+    by_name : dict
+        Places of its fields by name in lower case.
+    table : CatalogueTable, optional
+        The published table it is.
+    full_name : bool
+        Whether columns may be called by the published name of the table (it has no alias).
+    hidden : set of int
+        Fields that USING and NATURAL have merged into the other side's.
+    merged : dict of int to str
+        SQL of the fields into which a FULL JOIN merged both sides.
+    """
+
+    name: Identifier
+    alias: str
+    relation: Relation
+    by_name: dict[str, tuple[int, ...]]
+    table: CatalogueTable | None = None
+    full_name: bool = False
+    hidden: set[int] = field(default_factory=set)
+    merged: dict[int, str] = field(default_factory=dict)
+
+    def places(self, wanted: Identifier) -> list[int]:
+        """Return the places of the fields that an identifier names."""
+        places = self.by_name.get(wanted.text.lower(), ())
+        fields = self.relation.fields
+        return [place for place in places if not wanted.delimited or fields[place].column.name == wanted.text]
+
+    def answers_to(self, name: Name) -> bool:
+        """Whether the query may call the table so."""
+        if len(name) == 1 and _same(name[0], self.name):
+            return True
+        if not self.full_name or self.table is None:
+            return False
+        parts = self.table.name.split(".")[-len(name) :]
+        return len(parts) == len(name) and all(_equals(wanted, part) for wanted, part in zip(name, parts, strict=True))
+
+    def sql(self, place: int) -> tuple[str, ...]:
+        """Return the SQL of a field."""
+        if place in self.merged:
+            return (self.merged[place],)
+        return tuple(f"{self.alias}.{name}" for name in self.relation.fields[place].sql_names)
+
+
+def _equals(wanted: Identifier, name: str) -> bool:
+    return wanted.text == name if wanted.delimited else wanted.text.lower() == name.lower()
+
+
+def _same(first: Identifier, second: Identifier) -> bool:
+    if first.delimited and second.delimited:
+        return first.text == second.text
+    return first.text.lower() == second.text.lower()
+
+
+@dataclass(slots=True)
+class Context:
+    """What is one for a whole statement."""
+
+    catalogue: Catalogue
+    dialect: Dialect
+    common_tables: dict[str, tuple[Identifier, Relation]] = field(default_factory=dict)
+    tables: set[str] = field(default_factory=set)
+    aliases: int = 0
+
+    def alias(self) -> str:
+        """Return a new name for a table in SQL: names of the query never get there."""
+        self.aliases += 1
+        return f"t{self.aliases}"
+
+    def common_table(self, name: Identifier) -> Relation | None:
+        """Return the query of WITH that a name means."""
+        found = self.common_tables.get(name.text.lower())
+        return found[1] if found is not None and _same(name, found[0]) else None
+
+
+@dataclass(slots=True)
+class Scope:
+    """The tables that names may refer to at one place, and those of the queries around it.
+
+    Attributes
+    ----------
+    clause : str
+        The clause being translated, for messages and for where aggregates may stand.
+    grouping : frozenset of str, optional
+        SQL of the values of GROUP BY, once WHERE is left.
+    aggregated : bool
+        Whether an aggregate was seen.
+    fences : dict of Source to Source
+        Tables that are read behind a fence, and the table that drives each.
+    """
+
+    context: Context
+    parent: Scope | None
+    sources: list[Source] = field(default_factory=list)
+    clause: str = "FROM"
+    grouping: frozenset[str] | None = None
+    aggregated: bool = False
+    fences: dict[Source, Source] = field(default_factory=dict)
+
+    def add(self, source: Source) -> None:
+        """Add a table of FROM."""
+        if any(_same(source.name, other.name) and source.name.text for other in self.sources):
+            text = source.name.text
+            raise ADQLError(f"Two tables are called {text}.", source.name.position, hint="Give one an alias.")
+        self.sources.append(source)
+
+    def narrowed(self, sources: Sequence[Source]) -> Scope:
+        """Return the scope of an ON condition: only the tables of its join, and the queries around."""
+        return replace(self, sources=list(sources), clause="ON")
+
+    def outward(self) -> Iterator[Scope]:
+        """Return this scope and those around it, the nearest first."""
+        scope: Scope | None = self
+        while scope is not None:
+            yield scope
+            scope = scope.parent
+
+    def source(self, name: Name) -> Source:
+        """Return the table that a qualifier means."""
+        for scope in self.outward():
+            found = [source for source in scope.sources if source.answers_to(name)]
+            if len(found) > 1:
+                raise ADQLError(f"{_text(name)} may mean more than one table here.", name[0].position)
+            if found:
+                return found[0]
+        known = [source.name.text for scope in self.outward() for source in scope.sources]
+        hint = did_you_mean(_text(name), known) or f"The tables here are {', '.join(known)}."
+        raise ADQLError(f"There is no table {_text(name)} in FROM.", name[0].position, hint=hint)
+
+    def column(self, name: Name) -> tuple[Source, int, Scope]:
+        """Return table, place and scope of a column.
+
+        Raises
+        ------
+        ADQLError
+            If the name means no column, or more than one.
+        """
+        wanted = name[-1]
+        if len(name) > 1:
+            source = self.source(name[:-1])
+            places = source.places(wanted)
+            if len(places) == 1:
+                scope = next(scope for scope in self.outward() if source in scope.sources)
+                return source, places[0], scope
+            if places:
+                raise _ambiguous(name, [source.relation.fields[place].column.name for place in places])
+            raise self._no_column(name, [source])
+        for scope in self.outward():
+            found = [
+                (source, place)
+                for source in scope.sources
+                for place in source.places(wanted)
+                if place not in source.hidden
+            ]
+            if len(found) > 1:
+                raise _ambiguous(name, [f"{s.name.text}.{s.relation.fields[p].column.name}" for s, p in found])
+            if found:
+                return *found[0], scope
+        raise self._no_column(name, [source for scope in self.outward() for source in scope.sources])
+
+    def _no_column(self, name: Name, sources: Iterable[Source]) -> ADQLError:
+        """Return the error for an unknown column."""
+        known = [column.column.name for source in sources for column in source.relation.fields]
+        hint = did_you_mean(name[-1].text, known)
+        if hint is None and name[-1].delimited:
+            hint = "Strings are written in single quotes, names in double quotes."
+        return ADQLError(f"There is no column {_text(name)}.", name[0].position, hint=hint)
+
+
+def _ambiguous(name: Name, candidates: Sequence[str]) -> ADQLError:
+    listed = ", ".join(candidates)
+    return ADQLError(f"The column {_text(name)} is ambiguous: {listed}.", name[0].position, hint="Put the table first.")
+
+
+def _text(name: Name) -> str:
+    return ".".join(part.text for part in name)
+
+
+@lru_cache(maxsize=1024)
+def table_relation(table: CatalogueTable) -> Relation:
+    """Return a published table as a relation."""
+    names = {column.column.name: identifier(column.sql_name or column.column.name) for column in table.columns}
+    fields = tuple(Field(c.column, c.sql_type, (names[c.column.name],)) for c in table.columns)
+    position = (names[table.position[0]], names[table.position[1]]) if table.position else None
+    return Relation(
+        sql=f"{identifier(table.physical[0])}.{identifier(table.physical[1])}",
+        fields=fields,
+        positions=frozenset({position} if position else ()),
+        unique=frozenset(names[column.column.name] for column in table.columns if column.unique),
+        rows=table.rows,
+    )
+
+
+def source_of(relation: Relation, name: Identifier, context: Context) -> Source:
+    """Return a subquery or common table as a source."""
+    by_name = places_by_name(entry.column.name for entry in relation.fields)
+    return Source(name, context.alias(), relation, by_name)
+
+
+def table_source(table: CatalogueTable, name: Identifier, context: Context, *, aliased: bool) -> Source:
+    """Return a published table as a source."""
+    context.tables.add(table.name)
+    return Source(name, context.alias(), table_relation(table), table.by_name, table, full_name=not aliased)
+
+
+def kind_of_field(entry: Field) -> Kind:
+    """Return the kind of a field."""
+    if len(entry.sql_names) == 2:
+        return Kind.POINT
+    return Kind.CIRCLE if len(entry.sql_names) == 3 else kind_of(entry.column, entry.sql_type)

@@ -1,0 +1,65 @@
+"""From ADQL to one SELECT of PostgreSQL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tap.adql.catalogue import Catalogue
+from tap.adql.dialect import Dialect
+from tap.adql.errors import ADQLError
+from tap.adql.parser import parse
+from tap.adql.queries import statement
+from tap.adql.scopes import Context
+from vo.core.tables import Column
+
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """A translated query.
+
+    Attributes
+    ----------
+    sql : str
+        One SELECT whose columns are c0, c1 … in the types of `columns`. It names everything with its schema and runs
+        under any search path.
+    columns : tuple of Column
+        Metadata of the result; the names are unique.
+    tables : frozenset of str
+        Published names of the tables that the query reads.
+    """
+
+    sql: str
+    columns: tuple[Column, ...]
+    tables: frozenset[str]
+
+
+def translate(
+    query: str, catalogue: Catalogue, *, limit: int | None = None, dialect: Dialect | None = None
+) -> Translation:
+    """Translate a query.
+
+    Parameters
+    ----------
+    query : str
+        ADQL 2.0 or 2.1.
+    catalogue : Catalogue
+        The tables that it may read.
+    limit : int, optional
+        The largest number of rows of the whole result.
+    dialect : Dialect, optional
+        Rulings on what services differ about.
+
+    Raises
+    ------
+    ADQLError
+        If the query is wrong; it tells where.
+    """
+    context = Context(catalogue, dialect or Dialect())
+    try:
+        relation = statement(parse(query, context.dialect), context, limit)
+    except ADQLError as error:
+        error.query = query
+        raise
+    except RecursionError:
+        raise ADQLError("The query is nested too deeply.", query=query) from None
+    return Translation(relation.sql, tuple(field.column for field in relation.fields), frozenset(context.tables))

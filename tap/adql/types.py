@@ -1,0 +1,113 @@
+"""How values of the database appear to ADQL and to the client, and how they are written in SQL."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from vo.core.tables import Column, Datatype
+
+
+class Kind(Enum):
+    """What can be done with a value."""
+
+    NUMBER = "a number"
+    TEXT = "a string"
+    TIMESTAMP = "a timestamp"
+    BOOLEAN = "a boolean"
+    POINT = "a point"
+    CIRCLE = "a circle"
+    POLYGON = "a polygon"
+    ARRAY = "an array"
+    OPAQUE = "a value without operators"
+    NULL = "NULL"
+
+
+GEOMETRIES = frozenset({Kind.POINT, Kind.CIRCLE, Kind.POLYGON})
+_SPHERICAL = {"spoint": Kind.POINT, "scircle": Kind.CIRCLE, "spoly": Kind.POLYGON}
+_SHAPES = {"point": Kind.POINT, "circle": Kind.CIRCLE, "polygon": Kind.POLYGON}
+_INTEGERS = ("smallint", "integer", "bigint")
+_NUMBERS = (*_INTEGERS, "real", "double precision", "numeric")
+_SQL_TYPES = {
+    Datatype.BOOLEAN: "boolean",
+    Datatype.BIT: "boolean",
+    Datatype.UNSIGNED_BYTE: "smallint",
+    Datatype.SHORT: "smallint",
+    Datatype.INT: "integer",
+    Datatype.LONG: "bigint",
+    Datatype.CHAR: "text",
+    Datatype.UNICODE_CHAR: "text",
+    Datatype.FLOAT: "real",
+    Datatype.DOUBLE: "double precision",
+}
+_DATATYPES = {
+    "smallint": Datatype.SHORT,
+    "integer": Datatype.INT,
+    "bigint": Datatype.LONG,
+    "real": Datatype.FLOAT,
+    "double precision": Datatype.DOUBLE,
+    "numeric": Datatype.DOUBLE,
+}
+TIMESTAMP = "timestamp without time zone"
+DOUBLE = "double precision"
+
+
+def kind_of(column: Column, sql_type: str) -> Kind:
+    """Return the kind of a column that the database stores as `sql_type`."""
+    if sql_type in _SPHERICAL:
+        return _SPHERICAL[sql_type]
+    if sql_type.endswith("[]"):
+        return _SHAPES.get(column.xtype or "", Kind.ARRAY)
+    if sql_type in _NUMBERS or sql_type.startswith("numeric"):
+        return Kind.NUMBER
+    if sql_type.startswith("timestamp") or sql_type == "date":
+        return Kind.TIMESTAMP
+    if sql_type in {"text", "name", "uuid"} or sql_type.startswith(("character", "varchar", "char")):
+        return Kind.TEXT
+    return Kind.BOOLEAN if sql_type == "boolean" else Kind.OPAQUE
+
+
+def is_integer(sql_type: str) -> bool:
+    """Whether arithmetic on the type stays within the integers."""
+    return sql_type in _INTEGERS
+
+
+def number_column(sql_type: str, name: str = "") -> Column:
+    """Return a column of numbers of a type of PostgreSQL."""
+    return Column(name, _DATATYPES.get(sql_type, Datatype.DOUBLE))
+
+
+def text_column(name: str = "") -> Column:
+    """Return a column of strings of any length."""
+    return Column(name, Datatype.CHAR, "*")
+
+
+def arithmetic_type(types: list[str]) -> str:
+    """Return the type of a sum or product; as in PostgreSQL, real with anything but real is double precision."""
+    distinct = set(types)
+    if distinct <= set(_INTEGERS):
+        return max(distinct, key=_INTEGERS.index)
+    return "real" if distinct == {"real"} else DOUBLE
+
+
+def client_type(column: Column) -> str | None:
+    """Return the type that the client's rows must have in PostgreSQL; None where it stays as it is."""
+    if column.xtype == "timestamp":
+        return TIMESTAMP
+    element = _SQL_TYPES.get(column.datatype)
+    return f"{element}[]" if element is not None and column.is_array else element
+
+
+def identifier(name: str) -> str:
+    """Write an identifier of the database."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def string_literal(value: str) -> str:
+    """Write a string so that it is the same under every setting of the session."""
+    quoted = value.replace("'", "''")
+    return "E'" + quoted.replace("\\", "\\\\") + "'" if "\\" in quoted else f"'{quoted}'"
+
+
+def number_literal(value: float) -> str:
+    """Write a number as a double; negative ones in parentheses."""
+    return f"{value!r}::{DOUBLE}" if value >= 0 else f"({value!r}::{DOUBLE})"
