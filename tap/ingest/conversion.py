@@ -1,0 +1,100 @@
+"""From a file's batches to what PostgreSQL takes: types, units, nulls; all of it vectorised."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tap.ingest.models import PlannedColumn
+from vo.core.errors import TableError
+from vo.core.tables import Datatype, TableStream
+
+
+def database_schema(planned: list[PlannedColumn]) -> pa.Schema:
+    """Return the Arrow schema that the driver is given: PostgreSQL has no unsigned byte."""
+    return pa.schema([pa.field(item.column.name, _database_type(item)) for item in planned])
+
+
+def _database_type(item: PlannedColumn) -> pa.DataType:
+    if item.column.datatype is Datatype.UNSIGNED_BYTE:
+        return pa.list_(pa.int16()) if item.column.is_array else pa.int16()
+    return item.column.arrow_type
+
+
+def convert(
+    stream: TableStream, planned: list[PlannedColumn], position: tuple[str, str] | None
+) -> Iterator[pa.RecordBatch]:
+    """Yield the stream's batches as the database takes them.
+
+    Floating-point scalars that are NaN become null, since ADQL compares NaN as greater than every number; a position
+    without both coordinates becomes null as a whole.
+
+    Raises
+    ------
+    TableError
+        If a value does not fit its column's type, or a declination lies outside -90 to 90 degrees.
+    """
+    schema = database_schema(planned)
+    done = 0
+    for batch in stream.batches:
+        arrays = [
+            _convert(batch.column(item.place), item, field.type) for item, field in zip(planned, schema, strict=True)
+        ]
+        converted = pa.RecordBatch.from_arrays(arrays, schema=schema)
+        if position is not None:
+            converted = _check_position(converted, position, done)
+        done += batch.num_rows
+        yield converted
+
+
+def _convert(array: pa.Array, item: PlannedColumn, wanted: pa.DataType) -> pa.Array:
+    if array.type != wanted:
+        try:
+            array = pc.cast(array, wanted)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            reason = str(error).splitlines()[0]
+            raise TableError(
+                f"Column {item.column.name} does not fit its type {item.column.datatype}: {reason}."
+            ) from None
+    if item.factor != 1.0:
+        array = pc.multiply(array, pa.scalar(item.factor, array.type))
+    if pa.types.is_floating(array.type):
+        nan = pc.is_nan(array)
+        if pc.any(nan).as_py():
+            array = pc.if_else(nan, pa.scalar(None, array.type), array)
+    elif item.column.is_text and pa.types.is_string(array.type):
+        item.ascii = item.ascii and is_ascii(array)
+    return array
+
+
+def is_ascii(array: pa.StringArray) -> bool:
+    """Whether all text of an array is ASCII."""
+    data = array.buffers()[2]
+    if data is None or len(array) == 0:
+        return True
+    offsets = np.frombuffer(array.buffers()[1], np.int32)[array.offset : array.offset + len(array) + 1]
+    text = np.frombuffer(data, np.uint8)[offsets[0] : offsets[-1]]
+    return not bool((text & 0x80).any())
+
+
+def _check_position(batch: pa.RecordBatch, position: tuple[str, str], before: int) -> pa.RecordBatch:
+    """Refuse impossible declinations and infinite values, which Q3C cannot index; null half positions."""
+    places = [batch.schema.get_field_index(name) for name in position]
+    ra, dec = (batch.column(place) for place in places)
+    wrong = pc.or_kleene(pc.invert(pc.is_finite(ra)), pc.greater(pc.abs(dec), 90.0))
+    wrong = pc.fill_null(wrong, False)
+    if pc.any(wrong).as_py():
+        row = pc.index(wrong, True).as_py()
+        raise TableError(
+            f"Row {before + row + 1} has the position {ra[row]}, {dec[row]}: "
+            f"{position[0]} must be finite and {position[1]} within -90 to 90 degrees."
+        )
+    if ra.null_count != dec.null_count or (ra.null_count and not pc.is_null(ra).equals(pc.is_null(dec))):
+        half = pc.or_(pc.is_null(ra), pc.is_null(dec))
+        none = pa.scalar(None, pa.float64())
+        for place, array in zip(places, (ra, dec), strict=True):
+            batch = batch.set_column(place, batch.schema.field(place), pc.if_else(half, none, array))
+    return batch

@@ -1,0 +1,105 @@
+"""What an ingest plans, and what it reports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from vo.core.tables import Column, Datatype
+
+SQL_TYPES: dict[Datatype, str] = {
+    Datatype.BOOLEAN: "boolean",
+    Datatype.BIT: "boolean",
+    Datatype.UNSIGNED_BYTE: "smallint",
+    Datatype.SHORT: "smallint",
+    Datatype.INT: "integer",
+    Datatype.LONG: "bigint",
+    Datatype.CHAR: "text",
+    Datatype.UNICODE_CHAR: "text",
+    Datatype.FLOAT: "real",
+    Datatype.DOUBLE: "double precision",
+}
+"""PostgreSQL types that hold each VOTable type; a byte is unsigned, so it takes a smallint."""
+
+
+def sql_type(column: Column) -> str:
+    """Return the PostgreSQL type of a column's physical form."""
+    if column.xtype == "timestamp":
+        return "timestamp"
+    return SQL_TYPES[column.datatype] + ("[]" if column.is_array else "")
+
+
+@dataclass(slots=True)
+class PlannedColumn:
+    """A column on its way into the database.
+
+    Attributes
+    ----------
+    column : Column
+        As it will be published.
+    place : int
+        Its place in the file's batches.
+    query_name : str
+        Its name as written in ADQL.
+    factor : float
+        What the file's values are multiplied by, for another unit.
+    by_content : bool
+        Whether the content decides between ``char`` and ``unicodeChar``.
+    ascii : bool
+        Whether all text seen so far was ASCII.
+    """
+
+    column: Column
+    place: int
+    query_name: str
+    factor: float = 1.0
+    principal: bool = False
+    std: bool = False
+    unique: bool = False
+    by_content: bool = False
+    ascii: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class TableName:
+    """Qualified name of a published table; both parts are regular identifiers in lower case."""
+
+    schema: str
+    table: str
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.table}"
+
+
+@dataclass(slots=True)
+class IngestReport:
+    """What was done.
+
+    Attributes
+    ----------
+    name : str
+        Published name.
+    rows : int
+        Rows published.
+    version : int
+        Version of the physical table.
+    seconds : dict of str to float
+        Time of each stage.
+    remarks : list of str
+        What the operator should know: metadata that is missing, names that were changed …
+    """
+
+    name: str
+    rows: int = 0
+    version: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
+
+    @property
+    def total_seconds(self) -> float:
+        """Time of all stages."""
+        return sum(self.seconds.values())
+
+    @property
+    def rate(self) -> float:
+        """Rows a second, all stages together."""
+        return self.rows / self.total_seconds if self.total_seconds else 0.0

@@ -1,0 +1,135 @@
+"""The catalogue as one process holds it: read once, kept until the database says that it changed."""
+
+from __future__ import annotations
+
+import select
+import threading
+import time
+from dataclasses import dataclass
+from functools import cached_property
+
+import psycopg2
+import structlog
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from tap.adql import Catalogue, CatalogueColumn, CatalogueTable
+from tap.schema import store
+from tap.schema.models import Tableset
+from vo.core import metrics
+from vo.core.errors import UnavailableError
+
+POLL_SECONDS = 5.0
+"""How often the version is compared although no notification came: a watchdog for a lost listener."""
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One version of the catalogue and what is derived from it."""
+
+    tableset: Tableset
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """The catalogue as ADQL's resolver takes it."""
+        tables = [
+            CatalogueTable(
+                name=table.name,
+                physical=table.physical,
+                columns=tuple(
+                    CatalogueColumn(
+                        column=published.column,
+                        sql_type=published.sql_type,
+                        unique=published.unique,
+                        indexed=published.indexed,
+                    )
+                    for published in table.columns
+                ),
+                rows=table.rows,
+                position=table.position,
+            )
+            for table in self.tableset.tables.values()
+        ]
+        return Catalogue(self.tableset.version, tables)
+
+
+class SchemaService:
+    """Gives the current snapshot; thread-safe.
+
+    Parameters
+    ----------
+    engine : sqlalchemy.Engine
+        Connections as the owner.
+    conninfo : str
+        The same as libpq takes it, for the connection that listens.
+    """
+
+    def __init__(self, engine: Engine, conninfo: str) -> None:
+        self._engine = engine
+        self._conninfo = conninfo
+        self._snapshot: Snapshot | None = None
+        self._lock = threading.Lock()
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def current(self) -> Snapshot:
+        """Return the snapshot, reading it if none is held yet.
+
+        Raises
+        ------
+        UnavailableError
+            If the database does not answer.
+        """
+        return self._snapshot or self.refresh()
+
+    def refresh(self) -> Snapshot:
+        """Read the catalogue if the database has another version than the one held."""
+        with self._lock:
+            try:
+                with self._engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
+                    if self._snapshot is None or store.read_version(connection) != self._snapshot.tableset.version:
+                        self._snapshot = Snapshot(store.read_tableset(connection))
+                        metrics.CATALOGUE_VERSION.set(self._snapshot.tableset.version)
+            except SQLAlchemyError as error:
+                raise UnavailableError("The database does not answer.", hint="Try again in a moment.") from error
+            return self._snapshot
+
+    def start(self) -> None:
+        """Follow changes of the catalogue in a thread of its own."""
+        self._thread = threading.Thread(target=self._follow, name="catalogue", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._stopped.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _follow(self) -> None:
+        while not self._stopped.is_set():
+            try:
+                connection = psycopg2.connect(self._conninfo, connect_timeout=5, application_name="vo:catalogue")
+                try:
+                    self._listen(connection)
+                finally:
+                    connection.close()
+            except (psycopg2.Error, UnavailableError) as error:
+                log.warning("catalogue.listener.lost", reason=type(error).__name__)
+                self._stopped.wait(1.0)
+
+    def _listen(self, connection: psycopg2.extensions.connection) -> None:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute("LISTEN vo_catalogue")
+        self.refresh()
+        checked = time.monotonic()
+        while not self._stopped.is_set():
+            told = bool(select.select([connection], [], [], 0.5)[0])
+            if told:
+                connection.poll()
+                connection.notifies.clear()
+            if told or time.monotonic() - checked > POLL_SECONDS:
+                self.refresh()
+                checked = time.monotonic()
