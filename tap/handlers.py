@@ -1,0 +1,137 @@
+"""HTTP for TAP's descriptions of itself: capabilities, availability, tables, examples."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.resources import files
+
+from jinja2 import Environment, select_autoescape
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tap.adql import Dialect
+from tap.capabilities import tap_capabilities
+from tap.examples import examples
+from tap.schema.service import SchemaService, Snapshot
+from tap.schema.xml import table_document, tableset_document
+from vo.core.dali.request import read_parameters
+from vo.core.errors import NotFoundError, ParameterError
+from vo.core.settings import Settings
+from vo.core.vosi import Check, availability_document, run_checks
+
+XML = "text/xml"
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A finished document with its compressed form and its tag."""
+
+    body: bytes
+    compressed: bytes
+    etag: str
+    media_type: str
+
+    @classmethod
+    def of(cls, body: bytes, media_type: str = XML) -> Document:
+        """Prepare a document for being sent often."""
+        tag = hashlib.sha256(body).hexdigest()[:24]
+        # Weak, because it stands for the compressed form as well.
+        return cls(body, gzip.compress(body, 6), f'W/"{tag}"', media_type)
+
+    def response(self, request: Request) -> Response:
+        """Answer with the document, or with 304 where the client holds it already."""
+        headers = {"ETag": self.etag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
+        if self.etag in request.headers.get("if-none-match", ""):
+            return Response(status_code=304, headers=headers)
+        if "gzip" in request.headers.get("accept-encoding", ""):
+            headers["Content-Encoding"] = "gzip"
+            return Response(self.compressed, headers=headers, media_type=self.media_type)
+        return Response(self.body, headers=headers, media_type=self.media_type)
+
+
+class DescriptionHandlers:
+    """The endpoints by which the service describes itself.
+
+    Parameters
+    ----------
+    schema : SchemaService
+        What is published.
+    settings : Settings
+        Limits and addresses.
+    dialect : Dialect
+        Which features of ADQL to declare.
+    checks : list of Check
+        What availability tests.
+    """
+
+    def __init__(self, schema: SchemaService, settings: Settings, dialect: Dialect, checks: list[Check]) -> None:
+        self._schema = schema
+        self._settings = settings
+        self._checks = checks
+        self._up_since = datetime.now(UTC)
+        self._capabilities = Document.of(tap_capabilities(settings, dialect))
+        self._cache: dict[str, Document] = {}
+        self._cached: Snapshot | None = None
+        environment = Environment(autoescape=select_autoescape(), trim_blocks=True, lstrip_blocks=True)
+        text = files("tap").joinpath("templates/examples.html").read_text(encoding="utf-8")
+        self._examples = environment.from_string(text)
+
+    async def capabilities(self, request: Request) -> Response:
+        """Answer VOSI capabilities."""
+        return self._capabilities.response(request)
+
+    async def availability(self, request: Request) -> Response:  # noqa: ARG002
+        """Answer VOSI availability, after really testing the service's parts."""
+        available, notes = await asyncio.to_thread(run_checks, self._checks)
+        body = availability_document(available, notes, self._up_since)
+        return Response(body, headers={"Cache-Control": "no-store"}, media_type=XML)
+
+    async def tables(self, request: Request) -> Response:
+        """Answer VOSI tables."""
+        parameters = await read_parameters(request, max_body=self._settings.max_body)
+        detail = (parameters.one("DETAIL") or "max").lower()
+        if detail not in ("min", "max"):
+            raise ParameterError("DETAIL", f"{detail[:40]!r} is neither min nor max.")
+        return (await asyncio.to_thread(self._tableset, detail)).response(request)
+
+    async def table(self, request: Request) -> Response:
+        """Answer VOSI tables for one table."""
+        document = await asyncio.to_thread(self._table, request.path_params["name"])
+        return document.response(request)
+
+    async def examples(self, request: Request) -> Response:
+        """Answer the DALI examples."""
+        return (await asyncio.to_thread(self._examples_page)).response(request)
+
+    def _tableset(self, detail: str) -> Document:
+        snapshot = self._current()
+        if detail not in self._cache:
+            self._cache[detail] = Document.of(tableset_document(snapshot.tableset, detail=detail == "max"))
+        return self._cache[detail]
+
+    def _table(self, name: str) -> Document:
+        tables = self._current().tableset.tables
+        table = tables.get(name) or tables.get(name.lower())
+        if table is None:
+            raise NotFoundError(
+                f"There is no table {name[:100]!r}.",
+                hint=f"The tables are listed at {self._settings.public_url}/tap/tables.",
+            )
+        return Document.of(table_document(table))
+
+    def _examples_page(self) -> Document:
+        snapshot = self._current()
+        if "examples" not in self._cache:
+            page = self._examples.render(examples=examples(snapshot.tableset), title=self._settings.title)
+            self._cache["examples"] = Document.of(page.encode(), "application/xhtml+xml")
+        return self._cache["examples"]
+
+    def _current(self) -> Snapshot:
+        snapshot = self._schema.current()
+        if snapshot is not self._cached:
+            self._cache, self._cached = {}, snapshot
+        return snapshot

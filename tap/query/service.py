@@ -1,0 +1,224 @@
+"""Running queries: translate, execute, encode; cut at the limit, and say exactly what was cut."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any
+
+import pyarrow as pa
+import structlog
+
+from tap.adql import Dialect, Translation, translate
+from tap.query.models import QueryRequest
+from tap.schema.service import SchemaService
+from vo.core import metrics
+from vo.core.callers import OPERATOR, Caller
+from vo.core.database import BATCH_BYTES, ArrowPool, ArrowStream, ConnectionLostError, ReadAhead, StaleCatalogueError
+from vo.core.errors import ServiceError
+from vo.core.tables.writers import Outcome, ResultMetadata, Writer, find_format
+
+log = structlog.get_logger()
+
+
+class QueryService:
+    """Runs queries of callers against what is published.
+
+    Parameters
+    ----------
+    schema : SchemaService
+        The published tables.
+    pool : ArrowPool
+        Connections as the role that may read them and nothing else.
+    dialect : Dialect
+        How contested points of ADQL are ruled.
+    """
+
+    def __init__(self, schema: SchemaService, pool: ArrowPool, dialect: Dialect) -> None:
+        self._schema = schema
+        self._pool = pool
+        self._dialect = dialect
+        self._readers = ThreadPoolExecutor(pool.size, thread_name_prefix="reader")
+
+    def read_ahead(self, stream: ArrowStream) -> ReadAhead:
+        """Read a stream in another thread from now on, while the caller encodes."""
+        return ReadAhead(stream, self._readers)
+
+    def warm_up(self) -> None:
+        """Do once what the first query would otherwise wait for: the parser's tables and a connection."""
+        request = QueryRequest("SELECT TOP 1 table_name FROM tap_schema.tables", 1, *find_format(None))
+        running = self.query(request, OPERATOR, "warm-up")
+        try:
+            running.begin()
+        finally:
+            running.close()
+
+    def query(self, request: QueryRequest, caller: Caller, request_id: str) -> RunningQuery:
+        """Return a query that is ready to run."""
+        return RunningQuery(self, request, caller, request_id)
+
+    def open(self, request: QueryRequest, running: RunningQuery) -> tuple[Translation, ArrowStream]:
+        """Translate and execute; once more if a table was replaced or the database restarted in between.
+
+        Raises
+        ------
+        ServiceError
+            What is wrong with the query, or with the database.
+        """
+        snapshot = self._schema.current()
+        for attempt in (1, 2):
+            # One row more than may be sent tells whether the result was cut.
+            limit = request.maxrec and request.maxrec + 1
+            translation = translate(request.query, snapshot.catalogue, limit=limit, dialect=self._dialect)
+            stream = self._pool.stream()
+            running.stream = stream
+            try:
+                stream.start(translation.sql, f"vo:{running.request_id}")
+            except (StaleCatalogueError, ConnectionLostError) as error:
+                stream.close()
+                if attempt == 2:
+                    raise
+                if isinstance(error, ConnectionLostError):
+                    self._pool.forget()
+                snapshot = self._schema.refresh()
+            except BaseException:
+                stream.close()
+                raise
+            else:
+                return translation, stream
+        raise AssertionError("the loop returns or raises")
+
+
+class RunningQuery:
+    """One query from its text to the last byte of its result (a `vo.core.streaming.Source`).
+
+    Attributes
+    ----------
+    done : bool
+        Whether the last block was returned.
+    rows : int
+        Rows encoded so far.
+    """
+
+    def __init__(self, service: QueryService, request: QueryRequest, caller: Caller, request_id: str) -> None:
+        self.request = request
+        self.request_id = request_id
+        self.caller = caller
+        self.stream: ArrowStream | None = None
+        self.done = False
+        self.rows = 0
+        self._service = service
+        self._writer: Writer | None = None
+        self._ahead: ReadAhead | None = None
+        self._begun = False
+        self._started = time.perf_counter()
+        self._bytes = 0
+        self._outcome = "abandoned"
+
+    def begin(self) -> Sequence[Any]:
+        """Execute the query and return the result's beginning; a small result is `done` then.
+
+        Raises
+        ------
+        ServiceError
+            Before anything was sent, so that the answer can be an error document.
+        """
+        self._begun = True
+        metrics.RUNNING.inc()
+        try:
+            translation, stream = self._service.open(self.request, self)
+            self._writer = writer = self.request.format.writer(translation.columns, self._metadata())
+            head = writer.begin()
+            first = stream.next_batch()
+            if first is None:
+                return self._count([head, *self._end(writer)])
+            blocks = self._encode(writer, first)
+            # A batch well below the size asked for is the last one: the answer is complete and can leave in one piece.
+            if not self.done and first.nbytes < BATCH_BYTES // 2:
+                more = stream.next_batch()
+                blocks += self._end(writer) if more is None else self._encode(writer, more)
+            return self._count([head, *blocks])
+        except ServiceError as error:
+            self._outcome = error.code
+            raise
+
+    def more(self) -> Sequence[Any] | None:
+        """Return the next blocks; errors from here on are written into the result, as DALI has it."""
+        if self.done:
+            return None
+        if self.stream is None or self._writer is None:
+            raise RuntimeError("the query was not begun")
+        try:
+            if self._ahead is None:
+                self._ahead = self._service.read_ahead(self.stream)
+            batch = self._ahead.next_batch()
+            if batch is None:
+                return self._count(self._end(self._writer))
+            return self._count(self._encode(self._writer, batch))
+        except ServiceError as error:
+            self._outcome = error.code
+            return self._count(self._end(self._writer, error=error))
+
+    def cancel(self) -> None:
+        """Stop the query in the database."""
+        if self.stream is not None:
+            self.stream.cancel()
+
+    def close(self) -> None:
+        """Give the connection back and record what happened."""
+        if self._begun:
+            metrics.RUNNING.dec()
+        if self.stream is not None:
+            self._finish_reading(self.stream)
+            self.stream.close()
+        if self.done and self._outcome == "abandoned":
+            self._outcome = "completed"
+        metrics.QUERIES.labels(self._outcome).inc()
+        metrics.QUERY_ROWS.inc(self.rows)
+        metrics.QUERY_BYTES.inc(self._bytes)
+        log.info(
+            "tap.query",
+            request=self.request_id,  # worker threads do not know the request otherwise
+            outcome=self._outcome,
+            caller=self.caller.name,
+            rows=self.rows,
+            bytes=self._bytes,
+            seconds=round(time.perf_counter() - self._started, 4),
+            run_id=self.request.run_id,
+            query=self.request.query[:2000],
+        )
+
+    def _finish_reading(self, stream: ArrowStream) -> None:
+        """Leave the stream to `close` alone; at its end, where the limit was reached, so that its connection lives."""
+        if self._ahead is not None:
+            self._ahead.stop()
+        elif self.done and self._outcome == "abandoned":
+            with suppress(ServiceError):
+                stream.next_batch()
+
+    def _metadata(self) -> ResultMetadata:
+        infos = [("standardID", "ivo://ivoa.net/std/TAP", ""), ("request_id", self.request_id, "")]
+        if self.request.run_id:
+            infos.append(("RUNID", self.request.run_id, ""))
+        infos.append(("QUERY", self.request.query[:10_000], ""))
+        return ResultMetadata(name="result", infos=tuple(infos))
+
+    def _encode(self, writer: Writer, batch: pa.RecordBatch) -> list[Any]:
+        left = self.request.maxrec - self.rows
+        if batch.num_rows > left:
+            self.rows += left
+            return [*writer.batch(batch.slice(0, left)), *self._end(writer, overflow=True)]
+        self.rows += batch.num_rows
+        return list(writer.batch(batch))
+
+    def _end(self, writer: Writer, *, overflow: bool = False, error: ServiceError | None = None) -> list[Any]:
+        self.done = True
+        # MAXREC=0 asks for metadata only and is answered as cut (DALI 1.1, section 3.4.4).
+        cut = overflow or self.request.maxrec == 0
+        return [writer.end(Outcome(rows=self.rows, overflow=cut, error=str(error) if error else None))]
+
+    def _count(self, blocks: list[Any]) -> list[Any]:
+        self._bytes += sum(len(block) if isinstance(block, bytes) else memoryview(block).nbytes for block in blocks)
+        return blocks

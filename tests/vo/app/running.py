@@ -1,0 +1,28 @@
+"""An application of this very process, on a port of its own: for what one cannot do to a service from outside."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from starlette.applications import Starlette
+
+from tests.conftest import free_port
+from tests.tap.asking import eventually
+
+
+@contextmanager
+def running(app: Starlette) -> Iterator[int]:
+    """Serve an application over HTTP and give its port."""
+    port = free_port()
+    server = uvicorn.Server(uvicorn.Config(app, port=port, loop="uvloop", http="httptools", ws="none", log_config=None))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        eventually(lambda: server.started)
+        yield port
+    finally:
+        server.should_exit = True
+        thread.join()
