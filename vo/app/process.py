@@ -1,0 +1,62 @@
+"""One process that answers HTTP, started by `vo.app.server` with the listening socket as an inherited file."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+import sys
+
+import structlog
+import uvicorn
+
+from vo.app.main import create_app
+from vo.core.errors import ServiceError
+from vo.core.logs import configure_logs
+from vo.core.settings import Settings, load_settings
+
+PR_SET_PDEATHSIG = 1
+SWITCH_SECONDS = 0.0005
+"""Time after which a thread hands over Python's lock: threads that read and encode wait for each other less."""
+
+
+def main() -> None:
+    """Serve until SIGTERM, or until the supervisor is gone."""
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    if os.getppid() != int(os.environ["VO_SUPERVISOR"]):
+        sys.exit(1)
+    sys.setswitchinterval(SWITCH_SECONDS)
+    try:
+        settings = load_settings()
+        configure_logs(settings)
+    except ServiceError as error:  # what the supervisor read was changed since
+        sys.exit(f"vo: {error}")
+    try:
+        serve(settings)
+    except Exception:
+        structlog.get_logger().exception("process.failed")
+        sys.exit(1)
+
+
+def serve(settings: Settings) -> None:
+    """Answer requests on the inherited socket."""
+    listener = socket.socket(fileno=int(os.environ["VO_LISTENER"]))
+    config = uvicorn.Config(
+        create_app(settings),
+        loop="uvloop",
+        http="httptools",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=True,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=8,
+        lifespan="on",
+        ws="none",
+    )
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+if __name__ == "__main__":
+    main()

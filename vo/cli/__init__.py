@@ -1,0 +1,31 @@
+"""The command line: ``vo``."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from types import FrameType
+
+
+def main() -> None:
+    """Run the command line; an error that was foreseen is one message, not a trace."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores SIGHUP, and so do we then
+            signal.signal(number, _leave)
+    from rich.console import Console  # noqa: PLC0415  (imports wait until a command needs them)
+
+    from vo.cli.commands import app  # noqa: PLC0415
+    from vo.core.errors import ServiceError  # noqa: PLC0415
+
+    try:
+        app()
+    except ServiceError as error:
+        Console(stderr=True, highlight=False).print(f"[bold red]vo:[/] {error.message}", soft_wrap=True)
+        if error.hint:
+            Console(stderr=True, highlight=False).print(error.hint, soft_wrap=True, markup=False)
+        sys.exit(1)
+
+
+def _leave(number: int, _frame: FrameType | None) -> None:
+    """End in order, so that whatever was started is stopped."""
+    raise SystemExit(128 + number)

@@ -1,0 +1,5 @@
+"""``python -m vo.cli``."""
+
+from vo.cli import main
+
+main()

@@ -1,0 +1,127 @@
+"""The commands; each is a few lines that hand over to the part that does the work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vo.core.errors import TableError
+
+app = typer.Typer(
+    name="vo",
+    help="A Virtual Observatory service: PostgreSQL with Q3C behind TAP.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+database_app = typer.Typer(no_args_is_help=True, help="The database: its address, its migrations, what it must grant.")
+app.add_typer(database_app, name="database")
+
+
+@app.command()
+def serve(
+    prepare: Annotated[
+        bool,
+        typer.Option(
+            "--prepare", help="First migrate the database and publish the demonstration catalogues that are missing."
+        ),
+    ] = False,
+) -> None:
+    """Serve until Ctrl-C."""
+    from vo.cli.serve import run  # noqa: PLC0415  (each command imports only what it needs)
+
+    run(prepare=prepare)
+
+
+@app.command()
+def ingest(
+    file: Annotated[
+        Path,
+        typer.Argument(help="VOTable, FITS, CSV, TSV, ECSV, Parquet, or a file whose layout the description gives."),
+    ],
+    description: Annotated[Path | None, typer.Option(help="Felis-compatible YAML that describes the table.")] = None,
+    table: Annotated[
+        str | None, typer.Option(help="Name to publish under, SCHEMA.TABLE. Default: the description's.")
+    ] = None,
+    member: Annotated[str | None, typer.Option(help="Name or number of the table in a file with several.")] = None,
+) -> None:
+    """Publish a table from a file, or replace a published one with it."""
+    from tap.ingest.description import SchemaDescription, TableDescription, read_description  # noqa: PLC0415
+    from tap.ingest.plan import table_name  # noqa: PLC0415
+    from tap.ingest.service import IngestService  # noqa: PLC0415
+    from vo.cli.environment import database  # noqa: PLC0415
+    from vo.cli.progress import ingest_progress, show_report  # noqa: PLC0415
+    from vo.core.tables.readers import open_table  # noqa: PLC0415
+
+    if description is None and table is None:
+        raise TableError("The table has no name.", hint="Give --table SCHEMA.TABLE or --description FILE.")
+    if description is not None:
+        schema = read_description(description)
+        described = schema.table(table.partition(".")[2] if table else None)
+        name = table_name(table or f"{schema.name}.{described.name}")
+    else:
+        name = table_name(table or "")
+        schema, described = SchemaDescription(name=name.schema), TableDescription(name=name.table)
+    with database() as settings:
+        stream = open_table(file, layout=described.layout, table=int(member) if member and member.isdigit() else member)
+        if described.description is None and stream.metadata.description:
+            described = described.model_copy(update={"description": stream.metadata.description})
+        with ingest_progress(str(name), stream.metadata.rows) as progress:
+            report = IngestService(settings).publish(stream, name, schema, described, progress=progress)
+    show_report(report)
+
+
+@app.command()
+def demo(
+    rows: Annotated[
+        int, typer.Option(min=1, max=2_000_000_000, help="Synthetic stars to make and publish as demo.big.")
+    ],
+) -> None:
+    """Publish synthetic stars, resampled from real ones, to try the service at size."""
+    from tap.ingest.service import IngestService  # noqa: PLC0415
+    from vo.cli.environment import database  # noqa: PLC0415
+    from vo.cli.progress import ingest_progress, show_report  # noqa: PLC0415
+    from vo.demo.catalogues import BIG, publish_big  # noqa: PLC0415
+
+    with database() as settings, ingest_progress(str(BIG), rows) as progress:
+        report = publish_big(IngestService(settings), rows, progress)
+    show_report(report)
+
+
+@app.command()
+def doctor() -> None:
+    """Check everything the service needs, and say what to do about what is wrong."""
+    from vo.cli.doctor import run  # noqa: PLC0415
+
+    raise typer.Exit(0 if run() else 1)
+
+
+@database_app.command("url")
+def database_url(
+    role: Annotated[str, typer.Option(help="vo (the owner) or vo_tap (ADQL's role).")] = "vo",
+) -> None:
+    """Print the connection string, for psql and other tools."""
+    from vo.core.settings import load_settings  # noqa: PLC0415
+
+    typer.echo(load_settings().conninfo(role))
+
+
+@database_app.command("migrate")
+def database_migrate() -> None:
+    """Bring the database to the state that this version of the stack needs."""
+    from vo.cli.environment import database  # noqa: PLC0415
+    from vo.core.migrations import head  # noqa: PLC0415
+
+    with database(prepare=True):
+        typer.echo(f"The database is at migration {head()}.")
+
+
+@database_app.command("setup-sql")
+def database_setup_sql() -> None:
+    """Print the SQL that the administrator of an existing PostgreSQL runs once."""
+    from sql import read_sql  # noqa: PLC0415
+
+    typer.echo(read_sql("setup.sql"))
