@@ -1,0 +1,1 @@
+"""Benchmarks: ``scripts/bench`` measures the service against what PostgreSQL can do in the same run."""

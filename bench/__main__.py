@@ -1,0 +1,38 @@
+"""``python -m bench``: run the measurements and print them."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from bench import bulk, cones, ingest
+from bench.report import Figure, show
+from bench.server import running
+
+SECTIONS = ("ingest", "bulk", "cones")
+
+
+def main() -> int:
+    """Measure and show; the exit status says whether every target was met."""
+    parser = argparse.ArgumentParser(prog="scripts/bench", description="Measure the service against PostgreSQL itself.")
+    parser.add_argument("sections", nargs="*", default=SECTIONS, help=f"any of {', '.join(SECTIONS)}; default: all")
+    parser.add_argument("--rows", type=int, default=5_000_000, help="rows of demo.big")
+    parser.add_argument("--runs", type=int, default=7, help="runs of each bulk download")
+    arguments = parser.parse_args()
+    unknown = set(arguments.sections) - set(SECTIONS)
+    if unknown:
+        parser.error(f"no section {', '.join(unknown)}")
+    figures: list[Figure] = []
+    with running() as bench:
+        bench.vo("demo", "--rows", str(arguments.rows))
+        if "bulk" in arguments.sections:
+            figures += bulk.measure(bench, arguments.rows, arguments.runs)
+        if "cones" in arguments.sections:
+            figures += cones.measure(bench)
+        if "ingest" in arguments.sections:
+            figures += ingest.measure(bench, arguments.rows)
+    return 0 if show(figures) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
