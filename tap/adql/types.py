@@ -27,7 +27,7 @@ _SPHERICAL = {"spoint": Kind.POINT, "scircle": Kind.CIRCLE, "spoly": Kind.POLYGO
 _SHAPES = {"point": Kind.POINT, "circle": Kind.CIRCLE, "polygon": Kind.POLYGON}
 _INTEGERS = ("smallint", "integer", "bigint")
 _NUMBERS = (*_INTEGERS, "real", "double precision", "numeric")
-_SQL_TYPES = {
+SQL_TYPES = {
     Datatype.BOOLEAN: "boolean",
     Datatype.BIT: "boolean",
     Datatype.UNSIGNED_BYTE: "smallint",
@@ -39,6 +39,8 @@ _SQL_TYPES = {
     Datatype.FLOAT: "real",
     Datatype.DOUBLE: "double precision",
 }
+"""PostgreSQL's types that hold each VOTable type; a byte is unsigned, so it takes a smallint."""
+
 _DATATYPES = {
     "smallint": Datatype.SHORT,
     "integer": Datatype.INT,
@@ -93,7 +95,7 @@ def client_type(column: Column) -> str | None:
     """Return the type that the client's rows must have in PostgreSQL; None where it stays as it is."""
     if column.xtype == "timestamp":
         return TIMESTAMP
-    element = _SQL_TYPES.get(column.datatype)
+    element = SQL_TYPES.get(column.datatype)
     return f"{element}[]" if element is not None and column.is_array else element
 
 

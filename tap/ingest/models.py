@@ -4,21 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from vo.core.tables import Column, Datatype
-
-SQL_TYPES: dict[Datatype, str] = {
-    Datatype.BOOLEAN: "boolean",
-    Datatype.BIT: "boolean",
-    Datatype.UNSIGNED_BYTE: "smallint",
-    Datatype.SHORT: "smallint",
-    Datatype.INT: "integer",
-    Datatype.LONG: "bigint",
-    Datatype.CHAR: "text",
-    Datatype.UNICODE_CHAR: "text",
-    Datatype.FLOAT: "real",
-    Datatype.DOUBLE: "double precision",
-}
-"""PostgreSQL types that hold each VOTable type; a byte is unsigned, so it takes a smallint."""
+from tap.adql.types import SQL_TYPES
+from vo.core.tables import Column
 
 
 def sql_type(column: Column) -> str:

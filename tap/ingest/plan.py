@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from tap.adql.types import SQL_TYPES
 from tap.adql.words import is_regular_identifier
 from tap.ingest.description import ColumnDescription, TableDescription
-from tap.ingest.models import SQL_TYPES, PlannedColumn, TableName
+from tap.ingest.models import PlannedColumn, TableName
 from vo.core.errors import TableError
 from vo.core.tables import Column, Datatype, TableStream
 
