@@ -28,7 +28,7 @@ from vo.core.settings import Settings
 STOP_SECONDS = 10.0
 """Time that processes have to finish their answers before they are killed."""
 EARLY_SECONDS = 5.0
-"""A process that ends this soon after its start is in trouble that a restart may not mend."""
+"""A process that exits with an error this soon after its start is in trouble that a restart may not mend."""
 EARLY_DEATHS = 3
 """So many of them in a row in one place and the supervisor gives up; what ends all processes at once counts once."""
 CHECK_SECONDS = 0.25
@@ -109,7 +109,9 @@ class Supervisor:
         """Record that the process in a place ended by itself; give up when they end as soon as they start."""
         metrics.forget_process(process.pid, self._metrics)
         log.warning("process.ended", pid=process.pid, status=process.returncode)
-        early = time.monotonic() - self._started_at.pop(process.pid) < EARLY_SECONDS
+        age = time.monotonic() - self._started_at.pop(process.pid)
+        # One that a signal ended was killed or crashed: however often that happens, the next may live.
+        early = process.returncode > 0 and age < EARLY_SECONDS
         self._early_deaths[number] = self._early_deaths[number] + 1 if early else 0
         if self._early_deaths[number] >= EARLY_DEATHS:
             raise ConfigurationError(
