@@ -16,8 +16,17 @@ from tap.query.models import QueryRequest
 from tap.schema.service import SchemaService
 from vo.core import metrics
 from vo.core.callers import OPERATOR, Caller
-from vo.core.database import BATCH_BYTES, ArrowPool, ArrowStream, ConnectionLostError, ReadAhead, StaleCatalogueError
+from vo.core.database import (
+    BATCH_BYTES,
+    ArrowPool,
+    ArrowStream,
+    ConnectionLostError,
+    ReadAhead,
+    StaleCatalogueError,
+    TimeReachedError,
+)
 from vo.core.errors import ServiceError
+from vo.core.limits import Limits, time_reached
 from vo.core.tables.writers import Outcome, ResultMetadata, Writer, find_format
 
 log = structlog.get_logger()
@@ -34,13 +43,21 @@ class QueryService:
         Connections as the role that may read them and nothing else.
     dialect : Dialect
         How contested points of ADQL are ruled.
+    limits : Limits
+        What one query may use.
     """
 
-    def __init__(self, schema: SchemaService, pool: ArrowPool, dialect: Dialect) -> None:
+    def __init__(self, schema: SchemaService, pool: ArrowPool, dialect: Dialect, limits: Limits) -> None:
         self._schema = schema
         self._pool = pool
         self._dialect = dialect
+        self.limits = limits
         self._readers = ThreadPoolExecutor(pool.size, thread_name_prefix="reader")
+
+    @property
+    def time_limit(self) -> int:
+        """Seconds that a query may take."""
+        return self._pool.statement_time
 
     def read_ahead(self, stream: ArrowStream) -> ReadAhead:
         """Read a stream in another thread from now on, while the caller encodes."""
@@ -100,6 +117,8 @@ class RunningQuery:
         Whether the last block was returned.
     rows : int
         Rows encoded so far.
+    error : ServiceError, optional
+        What ended the rows early, written into the result.
     """
 
     def __init__(self, service: QueryService, request: QueryRequest, caller: Caller, request_id: str) -> None:
@@ -111,6 +130,7 @@ class RunningQuery:
         self.rows = 0
         self._service = service
         self._writer: Writer | None = None
+        self.error: ServiceError | None = None
         self._ahead: ReadAhead | None = None
         self._begun = False
         self._started = time.perf_counter()
@@ -140,6 +160,9 @@ class RunningQuery:
                 more = stream.next_batch()
                 blocks += self._end(writer) if more is None else self._encode(writer, more)
             return self._count([head, *blocks])
+        except TimeReachedError as error:
+            self._outcome = error.code
+            raise self._too_slow() from error
         except ServiceError as error:
             self._outcome = error.code
             raise
@@ -159,7 +182,8 @@ class RunningQuery:
             return self._count(self._encode(self._writer, batch))
         except ServiceError as error:
             self._outcome = error.code
-            return self._count(self._end(self._writer, error=error))
+            self.error = self._too_slow() if isinstance(error, TimeReachedError) else error
+            return self._end(self._writer, error=self.error)
 
     def cancel(self) -> None:
         """Stop the query in the database."""
@@ -221,4 +245,8 @@ class RunningQuery:
 
     def _count(self, blocks: list[Any]) -> list[Any]:
         self._bytes += sum(len(block) if isinstance(block, bytes) else memoryview(block).nbytes for block in blocks)
+        self._service.limits.check_result(self._bytes)
         return blocks
+
+    def _too_slow(self) -> ServiceError:
+        return time_reached(self._service.time_limit, self._service.limits.max_job_time)

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import select
 import threading
-import time
 from dataclasses import dataclass
 from functools import cached_property
 
-import psycopg2
-import structlog
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -18,11 +14,7 @@ from tap.schema import store
 from tap.schema.models import Tableset
 from vo.core import metrics
 from vo.core.errors import UnavailableError
-
-POLL_SECONDS = 5.0
-"""How often the version is compared although no notification came: a watchdog for a lost listener."""
-
-log = structlog.get_logger()
+from vo.core.listening import Listener
 
 
 @dataclass(frozen=True)
@@ -68,11 +60,15 @@ class SchemaService:
 
     def __init__(self, engine: Engine, conninfo: str) -> None:
         self._engine = engine
-        self._conninfo = conninfo
         self._snapshot: Snapshot | None = None
         self._lock = threading.Lock()
-        self._stopped = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._listener = Listener(
+            conninfo,
+            ["vo_catalogue"],
+            heard=lambda _channel, _version: self.refresh(),
+            missed=self.refresh,
+            name="catalogue",
+        )
 
     def current(self) -> Snapshot:
         """Return the snapshot, reading it if none is held yet.
@@ -98,38 +94,8 @@ class SchemaService:
 
     def start(self) -> None:
         """Follow changes of the catalogue in a thread of its own."""
-        self._thread = threading.Thread(target=self._follow, name="catalogue", daemon=True)
-        self._thread.start()
+        self._listener.start()
 
     def stop(self) -> None:
         """End the thread."""
-        self._stopped.set()
-        if self._thread is not None:
-            self._thread.join()
-
-    def _follow(self) -> None:
-        while not self._stopped.is_set():
-            try:
-                connection = psycopg2.connect(self._conninfo, connect_timeout=5, application_name="vo:catalogue")
-                try:
-                    self._listen(connection)
-                finally:
-                    connection.close()
-            except (psycopg2.Error, UnavailableError) as error:
-                log.warning("catalogue.listener.lost", reason=type(error).__name__)
-                self._stopped.wait(1.0)
-
-    def _listen(self, connection: psycopg2.extensions.connection) -> None:
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            cursor.execute("LISTEN vo_catalogue")
-        self.refresh()
-        checked = time.monotonic()
-        while not self._stopped.is_set():
-            told = bool(select.select([connection], [], [], 0.5)[0])
-            if told:
-                connection.poll()
-                connection.notifies.clear()
-            if told or time.monotonic() - checked > POLL_SECONDS:
-                self.refresh()
-                checked = time.monotonic()
+        self._listener.stop()

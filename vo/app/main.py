@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from uws.queue import Queue
 from vo.app.errors import HANDLERS
 from vo.app.middleware import RequestMiddleware
 from vo.app.pages import Pages
@@ -28,7 +29,7 @@ def create_app(settings: Settings) -> Starlette:
     """Return the application (ASGI) for one process."""
     parts = build(settings)
     pages = Pages(parts.schema, settings)
-    descriptions, queries = parts.descriptions, parts.queries
+    descriptions, queries, jobs = parts.descriptions, parts.queries, parts.jobs
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:  # noqa: ARG001
@@ -36,7 +37,7 @@ def create_app(settings: Settings) -> Starlette:
         with suppress(UnavailableError):
             await asyncio.to_thread(parts.schema.refresh)
         parts.schema.start()
-        async with queries.running():
+        async with queries.running(), jobs.running():
             yield
         parts.schema.stop()
         parts.pool.close()
@@ -45,11 +46,12 @@ def create_app(settings: Settings) -> Starlette:
         routes=[
             Route("/", pages.front),
             Route("/tables/{name:path}", pages.table),
-            Route("/metrics", show_metrics),
+            Route("/metrics", Metrics(parts.queue).show),
             Mount("/static", StaticFiles(directory=str(files("vo.app").joinpath("static")))),
             Route("/tap", pages.front),
             Route("/tap/", pages.front),
             Route("/tap/sync", queries.sync, methods=["GET", "POST"]),
+            *jobs.routes,
             Route("/tap/capabilities", descriptions.capabilities),
             Route("/tap/availability", descriptions.availability),
             Route("/tap/tables", descriptions.tables),
@@ -61,9 +63,9 @@ def create_app(settings: Settings) -> Starlette:
             Middleware(
                 CORSMiddleware,
                 allow_origins=["*"],
-                allow_methods=["GET", "POST", "HEAD"],
+                allow_methods=["GET", "POST", "HEAD", "DELETE"],
                 allow_headers=["*"],
-                expose_headers=["Content-Disposition", "Content-Length", "X-Request-Id"],
+                expose_headers=["Content-Disposition", "Content-Length", "Content-Range", "ETag", "X-Request-Id"],
             ),
         ],
         exception_handlers=HANDLERS,
@@ -71,7 +73,33 @@ def create_app(settings: Settings) -> Starlette:
     )
 
 
-async def show_metrics(request: Request) -> Response:  # noqa: ARG001
-    """Answer the metrics of all processes in Prometheus' text format."""
-    body, media_type = await asyncio.to_thread(metrics.render)
-    return Response(body, headers={"Cache-Control": "no-store", "Content-Type": media_type})
+class Metrics:
+    """The endpoint for monitoring.
+
+    Parameters
+    ----------
+    queue : Queue
+        Asked for its figures at each request, so that they are right whoever runs the jobs.
+    """
+
+    def __init__(self, queue: Queue) -> None:
+        self._queue = queue
+
+    async def show(self, request: Request) -> Response:  # noqa: ARG002
+        """Answer the metrics of all processes, and those of the queue of jobs, in Prometheus' text format."""
+        body, media_type = await asyncio.to_thread(metrics.render, self._queue_figures)
+        return Response(body, headers={"Cache-Control": "no-store", "Content-Type": media_type})
+
+    def _queue_figures(self) -> dict[str, tuple[str, float]]:
+        try:
+            figures = self._queue.statistics()
+        except UnavailableError:
+            return {}
+        return {
+            "vo_jobs_queued": ("Jobs that wait for a worker", figures.queued),
+            "vo_jobs_executing": ("Jobs that run", figures.executing),
+            "vo_jobs_queue_age_seconds": ("Time that the oldest waiting job has waited", figures.queue_age),
+            "vo_workers": ("Workers that live", figures.workers),
+            "vo_worker_slots": ("Jobs that the workers can run at the same time", figures.slots),
+            "vo_leases_expired": ("Leases of workers that died, so far", figures.expired_leases),
+        }

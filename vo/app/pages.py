@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
-from jinja2 import Environment, PackageLoader, select_autoescape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from tap.examples import examples
 from tap.schema.models import PublishedTable, Tableset
 from tap.schema.service import SchemaService
-from vo import __version__
 from vo.core.errors import NotFoundError
+from vo.core.pages import page_environment
 from vo.core.settings import Settings
 
 
@@ -32,12 +31,7 @@ class Pages:
     def __init__(self, schema: SchemaService, settings: Settings) -> None:
         self._schema = schema
         self._settings = settings
-        self._templates = Environment(
-            loader=PackageLoader("vo.app"), autoescape=select_autoescape(), trim_blocks=True, lstrip_blocks=True
-        )
-        self._templates.globals.update(
-            url=settings.public_url, title=settings.title, version=__version__, path=lambda name: quote(name, safe="")
-        )
+        self._templates = page_environment(settings, "vo.app")
 
     async def front(self, request: Request) -> Response:
         """Answer the front page; also at the TAP service's base URL, for whoever opens it in a browser."""

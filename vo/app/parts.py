@@ -4,18 +4,34 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import text
+from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from tap.adql import Dialect
 from tap.handlers import DescriptionHandlers
 from tap.query.handlers import QueryHandlers
+from tap.query.jobs import SERVICE as TAP_JOBS
+from tap.query.jobs import QueryJobs
 from tap.query.service import QueryService
 from tap.schema.service import SchemaService
+from uws.cleaning import Cleaner
+from uws.handlers import JobHandlers
+from uws.pages import JobPages
+from uws.queue import Queue
+from uws.service import Jobs
+from uws.store import JobStore
+from uws.waiting import Waiting
+from uws.worker import Worker
 from vo.core.database import ArrowPool, owner_engine
 from vo.core.errors import UnavailableError
+from vo.core.files import FileStore
+from vo.core.limits import Limits
+from vo.core.pages import page_environment
 from vo.core.settings import TAP_ROLE, Settings
 from vo.core.vosi import Check, check_disk
+
+WORKER_SILENCE = 15.0
+"""Seconds after which availability says that no worker lives."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +43,8 @@ class Parts:
     pool: ArrowPool
     queries: QueryHandlers
     descriptions: DescriptionHandlers
+    jobs: JobHandlers
+    queue: Queue
 
 
 def build(settings: Settings) -> Parts:
@@ -39,10 +57,83 @@ def build(settings: Settings) -> Parts:
         wait=settings.queue_time,
         statement_time=settings.sync_time,
     )
-    dialect = Dialect(
+    queue = Queue(engine)
+    store = JobStore(engine)
+    return Parts(
+        settings=settings,
+        schema=schema,
+        pool=pool,
+        queries=QueryHandlers(QueryService(schema, pool, dialect(settings), Limits.of(settings)), settings),
+        descriptions=DescriptionHandlers(schema, settings, dialect(settings), _checks(settings, engine, queue)),
+        jobs=JobHandlers(
+            tap_jobs(settings, store),
+            Waiting(store, settings.conninfo()),
+            JobPages(page_environment(settings, "uws")),
+            settings,
+            path="/tap/async",
+            title=f"Queries of {settings.title}",
+        ),
+        queue=queue,
+    )
+
+
+@dataclass(frozen=True)
+class WorkerParts:
+    """What a worker process needs."""
+
+    worker: Worker
+    schema: SchemaService
+    queries: QueryService
+
+
+def build_worker(settings: Settings, *, slots: int) -> WorkerParts:
+    """Build the parts of a worker process; nothing is connected yet."""
+    engine = owner_engine(settings, connections=slots + 4)
+    files = FileStore(settings.results_location)
+    limits = Limits.of(settings)
+    schema = SchemaService(engine, settings.conninfo())
+    # The worker itself ends a job in time; PostgreSQL does it for a worker that is gone.
+    pool = ArrowPool(
+        settings.conninfo(TAP_ROLE),
+        size=slots,
+        wait=settings.queue_time,
+        statement_time=settings.max_job_time + 60,
+    )
+    queries = QueryService(schema, pool, dialect(settings), limits)
+    worker = Worker(
+        Queue(engine),
+        [QueryJobs(queries, settings)],
+        files,
+        Cleaner(engine, files, archive_time=settings.archive_time),
+        limits,
+        conninfo=settings.conninfo(),
+        slots=slots,
+        drain_time=settings.drain_time,
+    )
+    return WorkerParts(worker, schema, queries)
+
+
+def tap_jobs(settings: Settings, store: JobStore) -> Jobs:
+    """Build the rules of TAP's jobs."""
+    return Jobs(
+        TAP_JOBS,
+        store,
+        FileStore(settings.results_location),
+        Limits.of(settings),
+        max_parameters=settings.max_body,
+    )
+
+
+def dialect(settings: Settings) -> Dialect:
+    """Return how the settings rule ADQL's contested points."""
+    return Dialect(
         join_without_condition=settings.join_without_on,
         free_words=frozenset(word.lower() for word in settings.free_words),
     )
+
+
+def _checks(settings: Settings, engine: Engine, queue: Queue) -> list[Check]:
+    """Return what availability tests."""
     probe = ArrowPool(settings.conninfo(TAP_ROLE), size=1, wait=5, statement_time=5)
 
     def check_metadata() -> None:
@@ -66,15 +157,21 @@ def build(settings: Settings) -> Parts:
                 else:
                     return
 
-    checks = [
+    def check_workers() -> str:
+        figures = queue.statistics()
+        if figures.last_seen is None or figures.last_seen > WORKER_SILENCE:
+            raise UnavailableError(
+                f"no worker runs; {figures.queued} asynchronous jobs wait, the oldest for {figures.queue_age:.0f} s."
+            )
+        return (
+            f"{figures.workers} with {figures.slots} slots; {figures.executing} jobs run, {figures.queued} wait, "
+            f"the oldest for {figures.queue_age:.0f} s; {figures.expired_leases} leases expired so far"
+        )
+
+    return [
         Check("metadata", check_metadata),
         Check("queries", check_queries),
         Check("disk", lambda: check_disk(settings.home, settings.min_disk)),
+        # Without a worker synchronous queries still work: the service is available, and says what waits.
+        Check("workers", check_workers, vital=False),
     ]
-    return Parts(
-        settings=settings,
-        schema=schema,
-        pool=pool,
-        queries=QueryHandlers(QueryService(schema, pool, dialect), settings),
-        descriptions=DescriptionHandlers(schema, settings, dialect, checks),
-    )

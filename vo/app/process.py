@@ -23,9 +23,7 @@ SWITCH_SECONDS = 0.0005
 
 def main() -> None:
     """Serve until SIGTERM, or until the supervisor is gone."""
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-    if os.getppid() != int(os.environ["VO_SUPERVISOR"]):
-        sys.exit(1)
+    end_with_supervisor(int(os.environ["VO_SUPERVISOR"]))
     sys.setswitchinterval(SWITCH_SECONDS)
     try:
         settings = load_settings()
@@ -36,6 +34,13 @@ def main() -> None:
         serve(settings)
     except Exception:
         structlog.get_logger().exception("process.failed")
+        sys.exit(1)
+
+
+def end_with_supervisor(supervisor: int) -> None:
+    """Have the kernel send SIGTERM to this process when its supervisor ends, however that happens."""
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    if os.getppid() != supervisor:
         sys.exit(1)
 
 

@@ -26,7 +26,7 @@ from vo.core.errors import ConfigurationError, ServiceError
 from vo.core.settings import Settings
 
 STOP_SECONDS = 10.0
-"""Time that processes have to finish their answers before they are killed."""
+"""Time that processes have to finish their answers before they are killed; workers also have their drain time."""
 EARLY_SECONDS = 5.0
 """A process that exits with an error this soon after its start is in trouble that a restart may not mend."""
 EARLY_DEATHS = 3
@@ -78,6 +78,7 @@ class Supervisor:
     settings: Settings
     cluster: Cluster | None
     _stop: threading.Event = field(default_factory=threading.Event)
+    _modules: list[str] = field(default_factory=list)
     _processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
     _started_at: dict[int, float] = field(default_factory=dict)
     _early_deaths: Counter[int] = field(default_factory=Counter)
@@ -91,7 +92,8 @@ class Supervisor:
             "VO_LISTENER": str(listener.fileno()),
             "VO_SUPERVISOR": str(os.getpid()),
         }
-        self._processes = [self._start(listener, environment) for _ in range(self.settings.processes)]
+        self._modules = ["vo.app.process"] * self.settings.processes + ["vo.app.worker"] * self.settings.workers
+        self._processes = [self._start(module, listener, environment) for module in self._modules]
         watch = threading.Thread(target=self._look_after_database, name="database", daemon=True)
         watch.start()
         try:
@@ -99,7 +101,7 @@ class Supervisor:
                 for number, process in enumerate(self._processes):
                     if process.poll() is not None:
                         self._note_death(number, process)
-                        self._processes[number] = self._start(listener, environment)
+                        self._processes[number] = self._start(self._modules[number], listener, environment)
         finally:
             self._stop.set()
             self._end()
@@ -132,9 +134,9 @@ class Supervisor:
         """Whether the end was asked for."""
         return self._stop.is_set()
 
-    def _start(self, listener: socket.socket, environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    def _start(self, module: str, listener: socket.socket, environment: dict[str, str]) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
-            [sys.executable, "-m", "vo.app.process"],
+            [sys.executable, "-m", module],
             env=environment,
             pass_fds=[listener.fileno()],
             stdin=subprocess.DEVNULL,
@@ -147,7 +149,7 @@ class Supervisor:
     def _end(self) -> None:
         for process in self._processes:
             process.send_signal(signal.SIGTERM)
-        end = time.monotonic() + STOP_SECONDS
+        end = time.monotonic() + STOP_SECONDS + (self.settings.drain_time if self.settings.workers else 0.0)
         for process in self._processes:
             try:
                 process.wait(max(0.0, end - time.monotonic()))

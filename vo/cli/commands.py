@@ -37,6 +37,22 @@ def serve(
 
 
 @app.command()
+def worker(
+    slots: Annotated[
+        int | None, typer.Option(min=1, max=128, help="Jobs to run at the same time. Default: VO_WORKER_SLOTS.")
+    ] = None,
+) -> None:
+    """Run asynchronous jobs until Ctrl-C, beside the workers of vo serve; on any host that reaches the database."""
+    from vo.app.worker import work  # noqa: PLC0415
+    from vo.cli.environment import database  # noqa: PLC0415
+    from vo.cli.progress import console  # noqa: PLC0415
+
+    with database() as settings:
+        console.print(f"Working on jobs of {settings.public_url}. Ctrl-C ends it.")
+        work(settings, slots=slots or settings.worker_slots)
+
+
+@app.command()
 def ingest(
     file: Annotated[
         Path,

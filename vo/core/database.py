@@ -14,6 +14,7 @@ from concurrent.futures import Executor, wait
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlencode
 
 import adbc_driver_manager
 import adbc_driver_postgresql.dbapi
@@ -38,6 +39,14 @@ AHEAD = 3
 DatabaseError: tuple[type[BaseException], ...] = (adbc_driver_manager.Error, OSError, pa.ArrowException)
 """What ADBC raises: its own errors from statements, OSError and Arrow's from a stream that breaks."""
 
+KEEPALIVE: dict[str, Any] = {
+    "keepalives_idle": 3,
+    "keepalives_interval": 1,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 6000,
+}
+"""libpq's words for: a network that is cut is noticed within six seconds. Unix sockets ignore them."""
+
 _SERVER_MESSAGE = re.compile(r"ERROR:\s+(?P<message>[^\n]*)")
 _LOST = re.compile(
     r"server closed the connection|terminating connection|no connection to the server|connection to server|"
@@ -56,7 +65,10 @@ def connect(settings: Settings, role: str = OWNER_ROLE) -> psycopg2.extensions.c
         If the database cannot be reached or does not let the role in.
     """
     try:
-        return psycopg2.connect(settings.conninfo(role), connect_timeout=10, application_name="vo")
+        connection: psycopg2.extensions.connection = psycopg2.connect(
+            settings.conninfo(role), connect_timeout=10, application_name="vo", **KEEPALIVE
+        )
+        return connection
     except psycopg2.OperationalError as error:
         reason = str(error).strip().splitlines()[0]
         raise UnavailableError(f"The database does not answer: {reason}.", hint="Run: vo doctor") from None
@@ -72,15 +84,15 @@ def fetch_value(connection: psycopg2.extensions.connection, query: Composed | st
     return row[0]
 
 
-def owner_engine(settings: Settings) -> Engine:
-    """Return SQLAlchemy's engine for the owner's small statements."""
+def owner_engine(settings: Settings, *, connections: int = 6) -> Engine:
+    """Return SQLAlchemy's engine for the owner's small statements; it keeps two connections open, or fewer."""
     url = settings.url(OWNER_ROLE).set(drivername="postgresql+psycopg2")
     return create_engine(
         url,
         pool_size=2,
-        max_overflow=4,
+        max_overflow=connections - 2,
         pool_pre_ping=True,
-        connect_args={"connect_timeout": 5, "application_name": "vo"},
+        connect_args={"connect_timeout": 5, "application_name": "vo", **KEEPALIVE},
     )
 
 
@@ -88,6 +100,10 @@ class StaleCatalogueError(NotFoundError):
     """A physical table that the catalogue named is gone: it was replaced; read the catalogue anew and try again."""
 
     code = "stale"
+
+
+class TimeReachedError(LimitError):
+    """PostgreSQL stopped the statement after the time that its session allows."""
 
 
 class ConnectionLostError(UnavailableError):
@@ -103,7 +119,7 @@ def translate(error: BaseException) -> ServiceError:
     if state == "42P01" or re.search(r'relation "[^"]*" does not exist', message):
         return StaleCatalogueError("A table of the query was just replaced by a newer version.", hint="Send it again.")
     if "statement timeout" in message:
-        return LimitError("The query took longer than the time limit and was cancelled.")
+        return TimeReachedError("The query took longer than it may and was stopped.")
     if state.startswith("57014") or "canceling statement" in message:
         return LimitError("The query was cancelled.")
     if "temporary file size exceeds" in message:
@@ -305,8 +321,8 @@ class ArrowPool:
     """
 
     def __init__(self, conninfo: str, *, size: int, wait: float, statement_time: int) -> None:
-        self._conninfo = conninfo
-        self._statement_time = statement_time
+        self._conninfo = conninfo + ("&" if "?" in conninfo else "?") + urlencode(KEEPALIVE)
+        self.statement_time = statement_time
         self._base: dbapi.Connection | None = None
         self._lock = threading.Lock()
         self._wait = wait
@@ -329,7 +345,7 @@ class ArrowPool:
             connection = self._base.adbc_clone()
         connection.adbc_connection.set_autocommit(True)
         cursor = connection.cursor()
-        cursor.adbc_statement.set_sql_query(f"SET statement_timeout = '{self._statement_time}s'")
+        cursor.adbc_statement.set_sql_query(f"SET statement_timeout = '{self.statement_time}s'")
         cursor.adbc_statement.execute_update()
         cursor.close()
         return connection

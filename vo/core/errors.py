@@ -10,8 +10,10 @@ Errors of libraries are translated into these once, at the boundary where they a
     │   │   └── tap.adql.ADQLError   query          a place in the query text
     │   └── TableError          400  table          a table file that cannot be read or published
     ├── NotFoundError           404  not-found
+    ├── ForbiddenError          403  forbidden      somebody else's, or not in this state
     ├── TooLargeError           413  too-large
     ├── LimitError              400  limit          a limit of the service was reached
+    │   └── QuotaError          403  quota          what one caller may have at the same time
     ├── UnavailableError        503  unavailable    the database is away or all connections are taken
     └── ConfigurationError      500  configuration  for the operator: settings, roles, migrations
 """
@@ -84,6 +86,13 @@ class NotFoundError(ServiceError):
     code = "not-found"
 
 
+class ForbiddenError(ServiceError):
+    """The caller may not do this, or not now."""
+
+    status = 403
+    code = "forbidden"
+
+
 class TooLargeError(ServiceError):
     """The body of the request is larger than the service takes."""
 
@@ -96,6 +105,13 @@ class LimitError(ServiceError):
 
     status = 400
     code = "limit"
+
+
+class QuotaError(LimitError):
+    """The caller has as much as one caller may have at the same time; UWS 1.1 answers 403 to a job it does not take."""
+
+    status = 403
+    code = "quota"
 
 
 class UnavailableError(ServiceError):

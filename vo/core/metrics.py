@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Metric,
+    generate_latest,
+)
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.registry import Collector
 
 FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
@@ -38,10 +50,30 @@ def forget_process(pid: int, folder: Path) -> None:
     mark_process_dead(pid, str(folder))
 
 
-def render() -> tuple[bytes, str]:
-    """Return the metrics of all processes in Prometheus' text format, and its media type."""
+class _Gathered(Collector):
+    """Figures that are asked for when they are shown."""
+
+    def __init__(self, figures: Mapping[str, tuple[str, float]]) -> None:
+        self._figures = figures
+
+    def collect(self) -> Iterator[Metric]:
+        for name, (meaning, value) in self._figures.items():
+            yield GaugeMetricFamily(name, meaning, value=value)
+
+
+def render(gather: Callable[[], Mapping[str, tuple[str, float]]] = dict) -> tuple[bytes, str]:
+    """Return the metrics of all processes in Prometheus' text format, and its media type.
+
+    Parameters
+    ----------
+    gather : callable
+        Returns further figures by name, each with its meaning.
+    """
     registry = CollectorRegistry()
     if FOLDER_VARIABLE in os.environ:
         MultiProcessCollector(registry)
-        return generate_latest(registry), CONTENT_TYPE_LATEST
-    return generate_latest(), CONTENT_TYPE_LATEST
+    else:
+        registry = REGISTRY
+    more = CollectorRegistry()
+    more.register(_Gathered(gather()))
+    return generate_latest(registry) + generate_latest(more), CONTENT_TYPE_LATEST

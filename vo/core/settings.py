@@ -83,6 +83,49 @@ class Settings(BaseSettings):
     sync_time: Annotated[int, Field(ge=1)] = 600
     """Seconds after which a synchronous query is cancelled."""
 
+    workers: Annotated[int, Field(ge=0, le=64)] = 1
+    """Processes that run asynchronous jobs, started by ``vo serve``; more run anywhere by ``vo worker``."""
+
+    worker_slots: Annotated[int, Field(ge=1, le=128)] = 4
+    """Jobs that one worker runs at the same time."""
+
+    drain_time: Annotated[float, Field(ge=0)] = 8.0
+    """Seconds that a worker which is told to stop lets its jobs go on before it hands them back to the queue."""
+
+    job_time: Annotated[int, Field(ge=1)] = 3600
+    """Execution duration of a job, in seconds, unless the client sets another one."""
+
+    max_job_time: Annotated[int, Field(ge=1)] = 86_400
+    """Longest execution duration that a client can set, in seconds."""
+
+    job_retention: Annotated[int, Field(ge=1)] = 7 * 86_400
+    """Seconds from a job's creation to its destruction, unless the client sets another time."""
+
+    max_job_retention: Annotated[int, Field(ge=1)] = 30 * 86_400
+    """Seconds from now to the latest destruction that a client can set."""
+
+    archive_time: Annotated[int, Field(ge=0)] = 0
+    """Seconds that a destroyed job is still listed as ARCHIVED, without results; 0 forgets it at once."""
+
+    running_jobs: Annotated[int, Field(ge=1)] = 3
+    """Jobs of one caller that run at the same time, over all workers."""
+
+    waiting_jobs: Annotated[int, Field(ge=1)] = 1000
+    """Jobs of one caller that wait, pending or queued; no more are taken then."""
+
+    max_result: Annotated[int, Field(ge=1024)] = 20 * 2**30
+    """Largest result of one query or job, in bytes."""
+
+    results_space: Annotated[int, Field(ge=1024)] = 50 * 2**30
+    """Bytes that the stored results of one caller may take; no further job starts then."""
+
+    results: str = ""
+    """Where results of jobs are stored: a folder, or a URI that all hosts reach such as ``s3://…``. Default: a folder
+    ``results`` in `home`."""
+
+    max_wait: Annotated[float, Field(gt=0)] = 8.0
+    """Seconds after which a request that waits for a job's next phase is answered; clients give up after ten."""
+
     max_body: Annotated[int, Field(ge=1024)] = 4 * 2**20
     """Largest request body, in bytes."""
 
@@ -175,6 +218,11 @@ class Settings(BaseSettings):
         """Return the database URL for a role as libpq and psql take it, with the password."""
         address, mark, query = self.url(role).set(drivername="postgresql").render_as_string(False).partition("?")
         return address + mark + query.replace("+", "%20")  # libpq does not read a plus sign as a space
+
+    @property
+    def results_location(self) -> str:
+        """Folder or URI where results of jobs are stored."""
+        return self.results or str(self.home / "results")
 
     @property
     def log_path(self) -> Path | None:

@@ -81,10 +81,21 @@ def capabilities_document(capabilities: Sequence[Capability]) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One part of the service that availability tests: `run` raises a ServiceError when the part does not work."""
+    """One part of the service that availability tests.
+
+    Attributes
+    ----------
+    name : str
+        Of the part.
+    run : callable
+        Raises a ServiceError when the part does not work; may return a remark on how it is.
+    vital : bool
+        Whether the service is of no use without the part.
+    """
 
     name: str
-    run: Callable[[], None]
+    run: Callable[[], str | None]
+    vital: bool = True
 
 
 def run_checks(checks: Sequence[Check]) -> tuple[bool, list[str]]:
@@ -93,17 +104,21 @@ def run_checks(checks: Sequence[Check]) -> tuple[bool, list[str]]:
     Returns
     -------
     bool
-        Whether all parts work.
+        Whether all vital parts work.
     list of str
-        One note on each part that does not.
+        One note on each part that does not, or that has something to remark.
     """
+    available = True
     notes = []
     for check in checks:
         try:
-            check.run()
+            remark = check.run()
         except ServiceError as error:
-            notes.append(f"{check.name}: {error}")
-    return not notes, notes
+            available = available and not check.vital
+            remark = str(error)
+        if remark is not None:
+            notes.append(f"{check.name}: {remark}")
+    return available, notes
 
 
 def availability_document(available: bool, notes: Sequence[str], up_since: datetime) -> bytes:

@@ -26,6 +26,10 @@ class Parameters:
         """Return every value of a parameter."""
         return list(self._values.get(name, ()))
 
+    def pairs(self) -> list[tuple[str, str]]:
+        """Return all names, in upper case, with their values."""
+        return [(name, value) for name, values in self._values.items() for value in values]
+
     def one(self, name: str) -> str | None:
         """Return the value of a single-valued parameter; None when it is missing or empty.
 

@@ -1,0 +1,163 @@
+"""What a service hands in so that its jobs can be run, and what a running job is given."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import Enum
+from typing import Any, Protocol
+
+from uws.models import Job, Progress, Result
+from vo.core.errors import ServiceError
+from vo.core.files import FileStore
+from vo.core.limits import Limits
+
+DISK_EVERY = 64 * 2**20
+"""Bytes written between two looks at the room left on the disk."""
+
+
+class Stop(Enum):
+    """Why a running job is stopped."""
+
+    ASKED = "the client aborts or deletes it"
+    TIME = "its execution duration is over"
+    DRAIN = "its worker is told to leave"
+    LOST = "its worker lost the lease"
+
+
+class StoppedError(ServiceError):
+    """The job was stopped; the worker knows why."""
+
+    code = "stopped"
+
+
+class Executor(Protocol):
+    """Runs the jobs of one service; called from several threads at the same time."""
+
+    @property
+    def service(self) -> str:
+        """Name of the service, as in `Job.service`."""
+
+    @property
+    def attempts(self) -> int:
+        """How often a job may be begun when workers go away; 1 for work that must not be repeated."""
+
+    def run(self, job: Job, context: JobContext) -> None:
+        """Do the work, storing results in the context.
+
+        Raises
+        ------
+        UnavailableError
+            If the database went away: the job is tried again.
+        ServiceError
+            Why the job failed, in words for the client.
+        """
+
+
+class ResultWriter:
+    """Stores one result block by block, within the limits."""
+
+    def __init__(self, context: JobContext, write: Callable[[Any], None], limits: Limits, files: FileStore) -> None:
+        self._context = context
+        self._write = write
+        self._limits = limits
+        self._files = files
+        self._checked = 0
+        self.size = 0
+
+    def write(self, block: Any) -> None:
+        """Store bytes, or anything with the buffer protocol.
+
+        Raises
+        ------
+        LimitError
+            If the result or the disk has reached a limit.
+        StoppedError
+            If the job is to stop.
+        """
+        self._context.check()
+        size = len(block) if isinstance(block, bytes) else memoryview(block).nbytes
+        self._limits.check_result(self.size + size)
+        if self.size + size - self._checked >= DISK_EVERY:
+            self._limits.check_disk(self._files.free())
+            self._checked = self.size
+        self._write(block)
+        self.size += size
+
+
+class JobContext:
+    """A running job's way to the world: results, progress, and the wish to stop.
+
+    Parameters
+    ----------
+    job : Job
+        As it was leased.
+    files : FileStore
+        Where results are stored.
+    limits : Limits
+        What one job may use.
+    """
+
+    def __init__(self, job: Job, files: FileStore, limits: Limits) -> None:
+        self.job = job
+        self.limits = limits
+        self.folder = f"{folder_of(job.job_id)}/{job.attempt}"
+        self.results: list[Result] = []
+        self.progress = Progress()
+        self.begun = time.monotonic()
+        self.stopping: Stop | None = None
+        self._files = files
+        self._cancel: Callable[[], None] | None = None
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def result(self, identifier: str, media_type: str, file_name: str) -> Iterator[ResultWriter]:
+        """Store a result; it is kept when the ``with`` block ends without an error."""
+        self.limits.check_disk(self._files.free())
+        path = f"{self.folder}/{file_name}"
+        with self._files.write(path) as stored:
+            writer = ResultWriter(self, stored.write, self.limits, self._files)
+            yield writer
+        self.results.append(Result(identifier, media_type, writer.size, path, file_name))
+
+    @contextmanager
+    def cancelled_by(self, cancel: Callable[[], None]) -> Iterator[None]:
+        """Within the ``with`` block a wish to stop calls `cancel`, from another thread and perhaps repeatedly.
+
+        Raises
+        ------
+        StoppedError
+            If the job is to stop already.
+        """
+        with self._lock:
+            self.check()
+            self._cancel = cancel
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._cancel = None
+
+    def check(self) -> None:
+        """Raise a StoppedError if the job is to stop; for work that goes on in steps."""
+        if self.stopping is not None:
+            raise StoppedError("The job was stopped.")
+
+    def stop(self, reason: Stop) -> None:
+        """Make the job end soon; the first reason counts, later calls only repeat the cancelling."""
+        with self._lock:
+            if self.stopping is None:
+                self.stopping = reason
+            if self._cancel is not None:
+                self._cancel()
+
+    def discard(self) -> None:
+        """Remove what this attempt has stored."""
+        self._files.delete_folder(self.folder)
+
+
+def folder_of(job_id: str) -> str:
+    """Return the folder of a job's files; two levels, so that no folder holds them all."""
+    return f"{job_id[:2]}/{job_id}"

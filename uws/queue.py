@@ -1,0 +1,361 @@
+"""The same table of jobs as a queue: leases, the workers that hold them, and what becomes of lost ones.
+
+A worker proves that it lives by raising its ``beat``. Others compare the beats that they see with their own monotonic
+clocks; no time of day decides, so clocks may jump. Whoever finds a worker dead buries it, which ends its leases. A
+worker speaks for a job only while it holds the lease with the same attempt: what a worker that was buried too early
+says later changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Engine, text
+
+from uws.models import ErrorSummary, Job, Phase, Progress, Result
+from uws.store import change_phase, transaction
+
+LEASE_LOCK = 0x766F0003
+"""Key of the advisory lock of whoever leases: turns are exact when one worker chooses at a time."""
+
+_NEXT = text("""
+    WITH RECURSIVE waiting (account) AS (
+        (SELECT account FROM uws.jobs
+         WHERE phase = 'QUEUED' AND NOT deleted AND service = ANY(:services) ORDER BY account LIMIT 1)
+        UNION ALL
+        SELECT (SELECT j.account FROM uws.jobs AS j
+                WHERE j.phase = 'QUEUED' AND NOT j.deleted AND j.service = ANY(:services) AND j.account > w.account
+                ORDER BY j.account LIMIT 1)
+        FROM waiting AS w
+        WHERE w.account IS NOT NULL
+    ),
+    running AS (SELECT account, count(*) AS jobs FROM uws.jobs WHERE phase = 'EXECUTING' GROUP BY account)
+    SELECT j.job_id, w.account
+    FROM waiting AS w
+    LEFT JOIN uws.accounts AS a USING (account)
+    LEFT JOIN running AS r USING (account),
+    LATERAL (SELECT job_id FROM uws.jobs
+             WHERE phase = 'QUEUED' AND NOT deleted AND service = ANY(:services) AND account = w.account
+             ORDER BY queued, job_id FOR UPDATE SKIP LOCKED LIMIT 1) AS j
+    WHERE coalesce(r.jobs, 0) < :running_jobs
+    ORDER BY coalesce(r.jobs, 0), coalesce(a.last_turn, 0), w.account
+    LIMIT 1
+""")
+"""The oldest job of the account whose turn it is: that with the fewest running jobs, then the one not served longest."""
+
+_HELD = "worker_id = :worker_id AND attempt = :attempt AND phase = 'EXECUTING'"
+"""The worker's lease still holds."""
+
+_LOST = text("""
+    SELECT job_id, service, attempt, vain_attempts, abort_asked OR deleted AS stopped FROM uws.jobs
+    WHERE phase = 'EXECUTING' AND service = ANY(:services)
+      AND NOT EXISTS (SELECT FROM uws.workers AS w WHERE w.worker_id = jobs.worker_id)
+    FOR UPDATE SKIP LOCKED
+""")
+_END_BACKENDS = text("""
+    SELECT bool_and(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity
+    WHERE application_name = 'vo:' || :job_id AND pid <> pg_backend_pid()
+""")
+_PROGRESS = text("""
+    UPDATE uws.jobs AS j SET progress = p.progress
+    FROM jsonb_to_recordset(CAST(:progress AS jsonb)) AS p (job_id text, attempt integer, progress jsonb)
+    WHERE j.job_id = p.job_id AND j.attempt = p.attempt AND j.worker_id = :worker_id AND j.phase = 'EXECUTING'
+""")
+_STATISTICS = text("""
+    SELECT (SELECT count(*) FROM uws.workers) AS workers,
+           (SELECT coalesce(sum(slots), 0) FROM uws.workers WHERE NOT draining) AS slots,
+           (SELECT extract(epoch FROM min(clock_timestamp() - seen)) FROM uws.workers) AS last_seen,
+           (SELECT count(*) FROM uws.jobs WHERE phase = 'QUEUED' AND NOT deleted) AS queued,
+           (SELECT count(*) FROM uws.jobs WHERE phase = 'EXECUTING') AS executing,
+           (SELECT extract(epoch FROM clock_timestamp() - min(queued)) FROM uws.jobs
+            WHERE phase = 'QUEUED' AND NOT deleted) AS queue_age,
+           (SELECT expired_leases FROM uws.figures) AS expired_leases
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerRow:
+    """A worker as others see it."""
+
+    worker_id: str
+    beat: int
+    host: str
+    pid: int
+    slots: int
+    draining: bool
+    seen: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """The state of the queue in figures; times in seconds."""
+
+    workers: int
+    slots: int
+    last_seen: float | None
+    queued: int
+    executing: int
+    queue_age: float
+    expired_leases: int
+
+
+class Queue:
+    """The table of jobs, for workers; each method is one transaction.
+
+    Parameters
+    ----------
+    engine : sqlalchemy.Engine
+        Connections as the owner.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def register(self, worker_id: str, *, host: str, pid: int, slots: int, services: Sequence[str]) -> None:
+        """Record a worker that begins."""
+        statement = text(
+            "INSERT INTO uws.workers (worker_id, host, pid, slots, services) "
+            "VALUES (:worker_id, :host, :pid, :slots, :services)"
+        )
+        with transaction(self._engine) as connection:
+            values = {"worker_id": worker_id, "host": host, "pid": pid, "slots": slots, "services": list(services)}
+            connection.execute(statement, values)
+
+    def leave(self, worker_id: str) -> None:
+        """Take out a worker that ends."""
+        with transaction(self._engine) as connection:
+            connection.execute(text("DELETE FROM uws.workers WHERE worker_id = :id"), {"id": worker_id})
+
+    def beat(
+        self, worker_id: str, *, draining: bool, progress: Mapping[tuple[str, int], Progress]
+    ) -> frozenset[str] | None:
+        """Prove that a worker lives, and record how far its jobs are.
+
+        Returns
+        -------
+        frozenset of str, optional
+            Ids of its jobs that were asked to stop; None when the worker was buried.
+        """
+        with transaction(self._engine) as connection:
+            alive = connection.execute(
+                text(
+                    "UPDATE uws.workers SET beat = beat + 1, seen = clock_timestamp(), draining = :draining "
+                    "WHERE worker_id = :worker_id"
+                ),
+                {"worker_id": worker_id, "draining": draining},
+            ).rowcount
+            if not alive:
+                return None
+            if progress:
+                rows = [
+                    {"job_id": job_id, "attempt": attempt, "progress": asdict(item)}
+                    for (job_id, attempt), item in progress.items()
+                ]
+                connection.execute(_PROGRESS, {"worker_id": worker_id, "progress": json.dumps(rows)})
+            stopped = connection.execute(
+                text(
+                    "SELECT job_id FROM uws.jobs "
+                    "WHERE worker_id = :worker_id AND phase = 'EXECUTING' AND (abort_asked OR deleted)"
+                ),
+                {"worker_id": worker_id},
+            )
+            return frozenset(stopped.scalars())
+
+    def lease(self, worker_id: str, services: Sequence[str], running_jobs: int) -> Job | None:
+        """Lease the next job, in an order that is fair between accounts: QUEUED to EXECUTING.
+
+        Parameters
+        ----------
+        worker_id : str
+            Who will run it.
+        services : sequence of str
+            Whose jobs it can run.
+        running_jobs : int
+            Most jobs of one account that run at the same time.
+        """
+        with transaction(self._engine) as connection:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LEASE_LOCK})
+            found = connection.execute(_NEXT, {"services": list(services), "running_jobs": running_jobs}).one_or_none()
+            if found is None:
+                return None
+            job = change_phase(
+                connection,
+                found.job_id,
+                Phase.EXECUTING,
+                changes="worker_id = :worker_id, attempt = attempt + 1, progress = NULL",
+                worker_id=worker_id,
+            )
+            connection.execute(
+                text(
+                    "INSERT INTO uws.accounts (account, last_turn) VALUES (:account, nextval('uws.turns')) "
+                    "ON CONFLICT (account) DO UPDATE SET last_turn = excluded.last_turn"
+                ),
+                {"account": found.account},
+            )
+            return job
+
+    def complete(self, job: Job, results: Sequence[Result]) -> bool:
+        """Turn EXECUTING to COMPLETED; return False when the lease is lost or the client asked to stop."""
+        with transaction(self._engine) as connection:
+            return bool(
+                change_phase(
+                    connection,
+                    job.job_id,
+                    Phase.COMPLETED,
+                    condition=f"{_HELD} AND NOT abort_asked AND NOT deleted",
+                    changes="results = CAST(:results AS jsonb), stored_bytes = :stored, progress = NULL",
+                    results=json.dumps([asdict(result) for result in results]),
+                    stored=sum(result.size for result in results),
+                    **_lease(job),
+                )
+            )
+
+    def fail(self, job: Job, error: ErrorSummary) -> bool:
+        """Turn EXECUTING to ERROR, or to ABORTED where that was asked for; return False when the lease is lost."""
+        with transaction(self._engine) as connection:
+            wanted = "NOT abort_asked AND NOT deleted"
+            return bool(
+                change_phase(
+                    connection,
+                    job.job_id,
+                    Phase.ERROR,
+                    condition=f"{_HELD} AND {wanted}",
+                    changes="error = CAST(:error AS jsonb), progress = NULL",
+                    error=json.dumps(asdict(error)),
+                    **_lease(job),
+                )
+                or change_phase(connection, job.job_id, Phase.ABORTED, condition=_HELD, **_lease(job))
+            )
+
+    def stopped(self, job: Job, error: ErrorSummary | None = None) -> bool:
+        """Turn EXECUTING to ABORTED; return False when the lease is lost.
+
+        The reason is given where it was not the client's wish: a job whose execution duration is over is aborted too
+        (UWS 1.1, section 2.1.6).
+        """
+        with transaction(self._engine) as connection:
+            return bool(
+                change_phase(
+                    connection,
+                    job.job_id,
+                    Phase.ABORTED,
+                    condition=_HELD,
+                    changes="error = CAST(:error AS jsonb), progress = NULL",
+                    error=None if error is None else json.dumps(asdict(error)),
+                    **_lease(job),
+                )
+            )
+
+    def hand_back(self, job: Job, *, counts: bool) -> bool:
+        """Turn EXECUTING to QUEUED, where the job keeps its place, or to ABORTED where the client asked to stop.
+
+        Parameters
+        ----------
+        job : Job
+            As it was leased.
+        counts : bool
+            Whether the attempt counts as one in vain; that of a worker which was told to leave does not.
+        """
+        with transaction(self._engine) as connection:
+            return bool(
+                change_phase(
+                    connection,
+                    job.job_id,
+                    Phase.QUEUED,
+                    condition=f"{_HELD} AND NOT abort_asked AND NOT deleted",
+                    changes="vain_attempts = vain_attempts + :counts",
+                    counts=int(counts),
+                    **_lease(job),
+                )
+                or change_phase(connection, job.job_id, Phase.ABORTED, condition=_HELD, **_lease(job))
+            )
+
+    def workers(self) -> list[WorkerRow]:
+        """Return the workers that are not buried."""
+        with transaction(self._engine) as connection:
+            rows = connection.execute(
+                text("SELECT worker_id, beat, host, pid, slots, draining, seen FROM uws.workers ORDER BY started")
+            ).all()
+        return [WorkerRow(*row) for row in rows]
+
+    def bury(self, worker_id: str, beat: int) -> bool:
+        """Remove a worker whose beat is still the one that was seen long ago."""
+        with transaction(self._engine) as connection:
+            return bool(
+                connection.execute(
+                    text("DELETE FROM uws.workers WHERE worker_id = :worker_id AND beat = :beat"),
+                    {"worker_id": worker_id, "beat": beat},
+                ).rowcount
+            )
+
+    def take_over(self, attempts: Mapping[str, int]) -> int:
+        """End the leases of buried workers: their backends are stopped first, then their jobs are queued again.
+
+        Parameters
+        ----------
+        attempts : mapping of str to int
+            For each service how often one of its jobs may be begun in vain before it ends in ERROR.
+
+        Returns
+        -------
+        int
+            Number of leases that had expired.
+        """
+        with transaction(self._engine) as connection:
+            lost = connection.execute(_LOST, {"services": list(attempts)}).all()
+            for row in lost:
+                connection.execute(_END_BACKENDS, {"job_id": row.job_id})
+                held = {"condition": "phase = 'EXECUTING' AND attempt = :attempt", "attempt": row.attempt}
+                if row.stopped:
+                    change_phase(connection, row.job_id, Phase.ABORTED, **held)
+                elif row.vain_attempts + 1 < attempts[row.service]:
+                    change_phase(
+                        connection, row.job_id, Phase.QUEUED, changes="vain_attempts = vain_attempts + 1", **held
+                    )
+                else:
+                    error = given_up(row.vain_attempts + 1)
+                    change_phase(
+                        connection,
+                        row.job_id,
+                        Phase.ERROR,
+                        changes="error = CAST(:error AS jsonb), progress = NULL",
+                        error=json.dumps(asdict(error)),
+                        **held,
+                    )
+            if lost:
+                connection.execute(
+                    text("UPDATE uws.figures SET expired_leases = expired_leases + :lost"), {"lost": len(lost)}
+                )
+        return len(lost)
+
+    def statistics(self) -> Statistics:
+        """Return the state of the queue."""
+        with transaction(self._engine) as connection:
+            row = connection.execute(_STATISTICS).one()
+        return Statistics(
+            workers=row.workers,
+            slots=row.slots,
+            last_seen=None if row.last_seen is None else float(row.last_seen),
+            queued=row.queued,
+            executing=row.executing,
+            queue_age=float(row.queue_age or 0.0),
+            expired_leases=row.expired_leases,
+        )
+
+
+def given_up(attempts: int) -> ErrorSummary:
+    """Return the error of a job that was begun in vain too often."""
+    return ErrorSummary(
+        f"The job was begun {attempts} times, and each time its worker or the database went away. "
+        "Send it again, perhaps with less to do at once.",
+        type="transient",
+        code="unavailable",
+    )
+
+
+def _lease(job: Job) -> dict[str, Any]:
+    return {"worker_id": job.worker_id, "attempt": job.attempt}

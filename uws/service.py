@@ -1,0 +1,273 @@
+"""The rules of one job list: who may do what, within which limits."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+
+from uws.executor import folder_of
+from uws.models import Job, JobFilter, JobReference, Phase, Result
+from uws.store import JobStore
+from vo.core.callers import OPERATOR, Caller
+from vo.core.dali.parameters import Parameters
+from vo.core.errors import ForbiddenError, LimitError, NotFoundError, ParameterError
+from vo.core.files import FileStore
+from vo.core.limits import Limits
+
+MAX_RUNID = 64
+PAGE = 1000
+"""Jobs that are read from the store at once."""
+
+_TIME = re.compile(
+    r"(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2})?)(\.\d{1,9})?)?(?:Z|\+00:00)?",
+    re.ASCII,
+)
+_SECONDS = re.compile(r"\d{1,9}(\.0*)?", re.ASCII)
+
+
+class Jobs:
+    """The jobs of one service.
+
+    Parameters
+    ----------
+    service : str
+        Its name.
+    store : JobStore
+        Where jobs are.
+    files : FileStore
+        Where results are.
+    limits : Limits
+        What one caller may use.
+    """
+
+    def __init__(self, service: str, store: JobStore, files: FileStore, limits: Limits, *, max_parameters: int) -> None:
+        self.service = service
+        self.files = files
+        self.limits = limits
+        self._store = store
+        self._max_parameters = max_parameters
+
+    def create(self, caller: Caller, parameters: Parameters) -> Job:
+        """Create a job; ``PHASE=RUN`` among the parameters queues it at once.
+
+        Raises
+        ------
+        ServiceError
+            Why it is not taken; then there is no job.
+        """
+        run = self._asked_phase(parameters, {"RUN"}) is not None
+        return self._store.create(
+            job_id=secrets.token_hex(16),
+            service=self.service,
+            owner=caller.identity,
+            account=caller.account,
+            run_id=_run_id(parameters),
+            parameters=_job_parameters(parameters),
+            limits=self.limits,
+            run=run,
+        )
+
+    def get(self, caller: Caller, job_id: str) -> Job:
+        """Return a job.
+
+        Raises
+        ------
+        NotFoundError
+            If there is none with this id.
+        ForbiddenError
+            If it belongs to somebody else.
+        """
+        job = self._store.read(self.service, job_id)
+        if job is None:
+            raise NotFoundError(
+                f"There is no job {job_id[:40]!r}.",
+                hint="It never was, was deleted, or its destruction time has passed.",
+            )
+        # Who knows the unguessable id of an anonymous job may use it.
+        if job.owner is not None and job.owner != caller.identity and caller is not OPERATOR:
+            raise ForbiddenError(f"The job {job_id} belongs to somebody else.")
+        return job
+
+    def list_pages(self, caller: Caller, wanted: JobFilter) -> Iterator[Sequence[JobReference]]:
+        """Yield the caller's jobs page by page, the newest first."""
+        account = None if caller is OPERATOR else caller.account
+        before = None
+        left = wanted.last
+        while left is None or left > 0:
+            limit = PAGE if left is None else min(PAGE, left)
+            page = self._store.references(self.service, account, wanted, limit=limit, before=before)
+            yield page
+            if len(page) < limit:
+                return
+            before = page[-1].created, page[-1].job_id
+            left = None if left is None else left - len(page)
+
+    def page(
+        self, caller: Caller, wanted: JobFilter, before: tuple[datetime, str] | None, limit: int
+    ) -> list[JobReference]:
+        """Return one page of the caller's jobs, the newest first."""
+        account = None if caller is OPERATOR else caller.account
+        return self._store.references(self.service, account, wanted, limit=limit, before=before)
+
+    def add_parameters(self, caller: Caller, job_id: str, parameters: Parameters) -> Job:
+        """Add parameters to a pending job (DALI 1.1, section 3.1: they accumulate, none is replaced)."""
+        job = self.get(caller, job_id)
+        added = _job_parameters(parameters)
+        size = sum(len(name) + len(value) for name, value in [*job.parameters, *added])
+        if size > self._max_parameters:
+            raise LimitError(
+                f"The job's parameters would have {size} characters, and may have {self._max_parameters}.",
+                hint="Send less.",
+            )
+        if not self._store.add_parameters(job.job_id, added, _run_id(parameters)):
+            raise ForbiddenError(
+                f"The job is {self._phase_now(job)}: parameters are taken while it is PENDING only.",
+                hint="Create another job.",
+            )
+        return job
+
+    def change_phase(self, caller: Caller, job_id: str, parameters: Parameters) -> tuple[Job, Phase]:
+        """Do what ``PHASE=RUN`` or ``PHASE=ABORT`` asks; return the job as it was, and its phase now.
+
+        To abort a job that has ended, or to run one that is queued or runs, is no error and changes nothing.
+        """
+        job = self.get(caller, job_id)
+        match self._asked_phase(parameters, {"RUN", "ABORT"}):
+            case "RUN":
+                if job.phase is Phase.PENDING and self._store.queue(job, self.limits):
+                    return job, Phase.QUEUED
+                now = self._phase_now(job)
+                if now not in (Phase.QUEUED, Phase.EXECUTING):
+                    raise ForbiddenError(f"The job is {now} and cannot be run.", hint="Create another job.")
+                return job, now
+            case "ABORT":
+                return job, self._store.abort(job.job_id) or job.phase
+        raise ParameterError("PHASE", "is missing.", hint="Send RUN or ABORT.")
+
+    def set_execution_duration(self, caller: Caller, job_id: str, parameters: Parameters) -> Job:
+        """Set how long a job may run; 0 and what is above the limit become the limit."""
+        job = self.get(caller, job_id)
+        value = parameters.one("EXECUTIONDURATION") or ""
+        if not _SECONDS.fullmatch(value.strip()):
+            raise ParameterError("EXECUTIONDURATION", f"{value[:40]!r} is not a whole number of seconds.")
+        if job.phase is not Phase.PENDING:
+            raise ForbiddenError(f"The job is {job.phase}: its duration can be set while it is PENDING only.")
+        seconds = int(value.strip().partition(".")[0]) or self.limits.max_job_time
+        self._store.set_execution_duration(job.job_id, min(seconds, self.limits.max_job_time))
+        return job
+
+    def set_destruction(self, caller: Caller, job_id: str, parameters: Parameters) -> Job:
+        """Set when a job is destroyed; what is beyond the limit becomes the limit."""
+        job = self.get(caller, job_id)
+        value = parameters.one("DESTRUCTION") or ""
+        moment = read_time("DESTRUCTION", value)
+        self._store.set_destruction(job.job_id, moment, self.limits.max_retention)
+        return job
+
+    def delete(self, caller: Caller, job_id: str) -> bool:
+        """Delete a job; return whether it is gone, or still has to be stopped by its worker."""
+        job = self.get(caller, job_id)
+        phase = self._store.mark_deleted(job.job_id)
+        if phase is Phase.EXECUTING:
+            return False
+        self.files.delete_folder(folder_of(job.job_id))
+        self._store.forget(job.job_id)
+        return True
+
+    def gone(self, job_id: str) -> bool:
+        """Return whether nothing is left of a deleted job."""
+        return not self._store.exists(job_id)
+
+    def result(self, caller: Caller, job_id: str, result_id: str) -> Result:
+        """Return one of a job's results.
+
+        Raises
+        ------
+        NotFoundError
+            If there is none of this name, or not yet.
+        """
+        job = self.get(caller, job_id)
+        for result in job.results:
+            if result.id == result_id:
+                return result
+        if job.phase is Phase.COMPLETED:
+            names = ", ".join(result.id for result in job.results) or "none"
+            raise NotFoundError(f"The job has no result {result_id[:40]!r}.", hint=f"Its results: {names}.")
+        raise NotFoundError(f"The job is {job.phase} and has no results.")
+
+    def _phase_now(self, job: Job) -> Phase:
+        return self._store.phases([job.job_id]).get(job.job_id, job.phase)
+
+    @staticmethod
+    def _asked_phase(parameters: Parameters, allowed: set[str]) -> str | None:
+        value = parameters.one("PHASE")
+        if value is not None and value.strip().upper() not in allowed:
+            raise ParameterError(
+                "PHASE",
+                f"{value[:40]!r} cannot be asked for.",
+                hint=f"Send {' or '.join(sorted(allowed, reverse=True))}.",
+            )
+        return None if value is None else value.strip().upper()
+
+
+def read_filter(parameters: Parameters) -> JobFilter:
+    """Read PHASE, AFTER and LAST of a job list (UWS 1.1, section 2.2.2.1).
+
+    Raises
+    ------
+    ParameterError
+        If one of them is not what the standard asks.
+    """
+    phases = set()
+    for value in parameters.all("PHASE"):
+        try:
+            phases.add(Phase(value.strip().upper()))
+        except ValueError:
+            raise ParameterError(
+                "PHASE", f"{value[:40]!r} is not a phase.", hint=f"The phases are {', '.join(Phase)}."
+            ) from None
+    after = parameters.one("AFTER")
+    return JobFilter(
+        frozenset(phases),
+        None if after is None else read_time("AFTER", after),
+        parameters.integer("LAST", least=1),
+    )
+
+
+def read_time(name: str, value: str) -> datetime:
+    """Read a time in UTC, with or without Z (DALI 1.1, section 3.1.2).
+
+    Raises
+    ------
+    ParameterError
+        If it is not one, or of another time zone.
+    """
+    found = _TIME.fullmatch(value.strip().replace(" 00:00", "+00:00"))  # a plus sign that was not percent-encoded
+    try:
+        if found is None:
+            raise ValueError
+        day, clock, fraction = found.groups()
+        moment = datetime.fromisoformat(f"{day}T{clock or '00:00'}").replace(tzinfo=UTC)
+    except ValueError:
+        raise ParameterError(
+            name, f"{value[:40]!r} is not a time in UTC.", hint="Write it like 2026-01-31T23:59:59Z."
+        ) from None
+    return moment.replace(microsecond=int(float(fraction or 0) * 1e6))
+
+
+def _run_id(parameters: Parameters) -> str | None:
+    run_id = parameters.one("RUNID")
+    if run_id is not None and len(run_id) > MAX_RUNID:
+        raise ParameterError("RUNID", f"has {len(run_id)} characters, the limit is {MAX_RUNID}.")
+    return run_id
+
+
+CONTROL = frozenset({"PHASE", "ACTION"})
+"""Parameters that speak to UWS and are none of the job's."""
+
+
+def _job_parameters(parameters: Parameters) -> list[tuple[str, str]]:
+    """Return what belongs to the job, each pair once."""
+    return list(dict.fromkeys((name, value) for name, value in parameters.pairs() if name not in CONTROL))

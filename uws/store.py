@@ -1,0 +1,358 @@
+"""Jobs as clients see and change them; what workers do with them is in `uws.queue`.
+
+Both change a job's phase by ``change_phase`` here and nowhere else; the trigger ``uws.change_phase`` in the database
+lets legal changes pass, writes their times and notifies whoever waits.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+import structlog
+from sqlalchemy import Connection, Engine, Row, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from uws.models import ErrorSummary, Job, JobFilter, JobReference, Phase, Progress, Result
+from vo.core.errors import UnavailableError
+from vo.core.limits import Limits
+
+ACCOUNT_LOCK = 0x766F0004
+"""First key of the advisory lock of whoever adds a job to an account; the second one stands for the account."""
+
+log = structlog.get_logger()
+
+_CREATE = text("""
+    INSERT INTO uws.jobs (job_id, service, owner, account, run_id, execution_duration, destruction, parameters)
+    VALUES (:job_id, :service, :owner, :account, :run_id, :duration,
+            date_trunc('milliseconds', clock_timestamp()) + make_interval(secs => :retention),
+            CAST(:parameters AS jsonb))
+    RETURNING *
+""")
+_READ = text("SELECT * FROM uws.jobs WHERE job_id = :job_id AND service = :service AND NOT deleted")
+_PHASES = text("SELECT job_id, phase FROM uws.jobs WHERE job_id = ANY(:job_ids) AND NOT deleted")
+_CHANGE = """
+    UPDATE uws.jobs SET phase = :after, {changes}
+    WHERE job_id = :job_id AND {condition}
+      AND EXISTS (SELECT FROM uws.phase_changes AS c WHERE c.before = phase AND c.after = :after)
+    RETURNING *
+"""
+_ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(:key, hashtext(:account))")
+_USED = text("""
+    SELECT coalesce((SELECT stored_bytes FROM uws.accounts WHERE account = :account), 0) AS stored,
+           (SELECT count(*) FROM uws.jobs
+            WHERE account = :account AND phase IN ('PENDING', 'QUEUED') AND NOT deleted) AS waiting
+""")
+_ADD_PARAMETERS = text("""
+    UPDATE uws.jobs
+    SET run_id = coalesce(:run_id, run_id),
+        parameters = coalesce((SELECT jsonb_agg(p) FROM jsonb_array_elements(parameters) AS p
+                               WHERE CAST(:run_id AS text) IS NULL OR p ->> 0 <> 'RUNID'), '[]')
+                     || CAST(:parameters AS jsonb)
+    WHERE job_id = :job_id AND phase = 'PENDING' AND NOT deleted
+""")
+
+
+@contextmanager
+def transaction(engine: Engine) -> Iterator[Connection]:
+    """Open a transaction.
+
+    Raises
+    ------
+    UnavailableError
+        If the database does not answer.
+    """
+    try:
+        with engine.begin() as connection:
+            yield connection
+    except SQLAlchemyError as error:
+        raise UnavailableError("The database does not answer.", hint="Try again in a moment.") from error
+
+
+def change_phase(
+    connection: Connection,
+    job_id: str,
+    after: Phase,
+    *,
+    condition: str = "NOT deleted",
+    changes: str = "progress = NULL",
+    **values: Any,
+) -> Job | None:
+    """Change a job's phase.
+
+    Parameters
+    ----------
+    connection : sqlalchemy.Connection
+        In a transaction.
+    job_id : str
+        The job.
+    after : Phase
+        The new phase.
+    condition : str
+        SQL that must hold besides.
+    changes : str
+        SQL of what else is set.
+    **values
+        Parameters of both.
+
+    Returns
+    -------
+    Job, optional
+        As it is now; None when there is no such job, the condition does not hold, or its phase does not lead there.
+    """
+    statement = text(_CHANGE.format(changes=changes, condition=condition))
+    row = connection.execute(statement, {"job_id": job_id, "after": after, **values}).one_or_none()
+    if row is None:
+        return None
+    log.info("uws.phase", job=job_id, phase=after, attempt=row.attempt)
+    return job_of(row)
+
+
+class JobStore:
+    """The table of jobs, for the side that answers clients; each method is one transaction.
+
+    Parameters
+    ----------
+    engine : sqlalchemy.Engine
+        Connections as the owner.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def create(
+        self,
+        *,
+        job_id: str,
+        service: str,
+        owner: str | None,
+        account: str,
+        run_id: str | None,
+        parameters: Sequence[tuple[str, str]],
+        limits: Limits,
+        run: bool,
+    ) -> Job:
+        """Create a job and, if wished, queue it in the same transaction.
+
+        Raises
+        ------
+        QuotaError
+            If the caller has as much as one may have.
+        """
+        with transaction(self._engine) as connection:
+            self._check_quota(connection, account, limits, run=run)
+            row = connection.execute(
+                _CREATE,
+                {
+                    "job_id": job_id,
+                    "service": service,
+                    "owner": owner,
+                    "account": account,
+                    "run_id": run_id,
+                    "duration": limits.job_time,
+                    "retention": limits.retention,
+                    "parameters": json.dumps(parameters),
+                },
+            ).one()
+            job = job_of(row)
+            if run:
+                job = change_phase(connection, job_id, Phase.QUEUED) or job
+            return job
+
+    def read(self, service: str, job_id: str) -> Job | None:
+        """Return a job, or None."""
+        with transaction(self._engine) as connection:
+            row = connection.execute(_READ, {"service": service, "job_id": job_id}).one_or_none()
+        return None if row is None else job_of(row)
+
+    def phases(self, job_ids: Sequence[str]) -> dict[str, Phase]:
+        """Return the phases of those jobs that exist."""
+        with transaction(self._engine) as connection:
+            rows = connection.execute(_PHASES, {"job_ids": list(job_ids)}).all()
+        return {job_id: Phase(phase) for job_id, phase in rows}
+
+    def references(
+        self,
+        service: str,
+        account: str | None,
+        wanted: JobFilter,
+        *,
+        limit: int,
+        before: tuple[datetime, str] | None = None,
+    ) -> list[JobReference]:
+        """Return a page of a job list, the newest first.
+
+        Parameters
+        ----------
+        service : str
+            Whose list.
+        account : str, optional
+            Whose jobs; None for all.
+        wanted : JobFilter
+            Which of them; its `last` is the caller's to count.
+        limit : int
+            Size of the page.
+        before : (datetime, str), optional
+            Creation time and id of the last job of the page before.
+        """
+        conditions = ["service = :service", "NOT deleted"]
+        values: dict[str, Any] = {"service": service, "limit": limit}
+        if account is not None:
+            conditions.append("account = :account")
+            values["account"] = account
+        if wanted.phases:
+            conditions.append("phase = ANY(:phases)")
+            values["phases"] = [str(phase) for phase in wanted.phases]
+        else:
+            conditions.append("phase <> 'ARCHIVED'")
+        if wanted.after is not None:
+            conditions.append("created > :after")
+            values["after"] = wanted.after
+        if before is not None:
+            conditions.append("(created, job_id) < (:before, :before_id)")
+            values["before"], values["before_id"] = before
+        statement = text(
+            "SELECT job_id, phase, run_id, owner, created, started, ended FROM uws.jobs "  # noqa: S608  (our own words)
+            f"WHERE {' AND '.join(conditions)} ORDER BY created DESC, job_id DESC LIMIT :limit"
+        )
+        with transaction(self._engine) as connection:
+            rows = connection.execute(statement, values).all()
+        return [
+            JobReference(row.job_id, Phase(row.phase), row.run_id, row.owner, row.created, row.started, row.ended)
+            for row in rows
+        ]
+
+    def add_parameters(self, job_id: str, parameters: Sequence[tuple[str, str]], run_id: str | None) -> bool:
+        """Add parameters to a pending job, a new RUNID in place of the old one; return whether it was pending."""
+        with transaction(self._engine) as connection:
+            values = {"job_id": job_id, "parameters": json.dumps(parameters), "run_id": run_id}
+            return bool(connection.execute(_ADD_PARAMETERS, values).rowcount)
+
+    def set_execution_duration(self, job_id: str, seconds: int) -> None:
+        """Set how long a job may run."""
+        with transaction(self._engine) as connection:
+            connection.execute(
+                text("UPDATE uws.jobs SET execution_duration = :seconds WHERE job_id = :job_id"),
+                {"job_id": job_id, "seconds": seconds},
+            )
+
+    def set_destruction(self, job_id: str, moment: datetime, max_retention: int) -> None:
+        """Set when a job is destroyed, at most so many seconds from now."""
+        with transaction(self._engine) as connection:
+            connection.execute(
+                text(
+                    "UPDATE uws.jobs SET destruction = least(:moment, date_trunc('milliseconds', clock_timestamp()) "
+                    "+ make_interval(secs => :most)) WHERE job_id = :job_id"
+                ),
+                {"job_id": job_id, "moment": moment, "most": max_retention},
+            )
+
+    def queue(self, job: Job, limits: Limits) -> bool:
+        """Queue a pending job; return False if it is not pending any more.
+
+        Raises
+        ------
+        QuotaError
+            If the caller has as much as one may have.
+        """
+        with transaction(self._engine) as connection:
+            self._check_quota(connection, job.account, limits, run=True, already_counted=True)
+            return change_phase(connection, job.job_id, Phase.QUEUED) is not None
+
+    def abort(self, job_id: str) -> Phase | None:
+        """Abort a job that waits at once, or ask the worker of one that runs; return the phase it is in then."""
+        with transaction(self._engine) as connection:
+            waiting = "NOT deleted AND phase IN ('PENDING', 'QUEUED')"
+            job = change_phase(connection, job_id, Phase.ABORTED, condition=waiting)
+            if job is not None:
+                return job.phase
+            phase = connection.execute(
+                text(
+                    "UPDATE uws.jobs SET abort_asked = abort_asked OR phase = 'EXECUTING' "
+                    "WHERE job_id = :job_id AND NOT deleted RETURNING phase"
+                ),
+                {"job_id": job_id},
+            ).scalar()
+            return None if phase is None else Phase(phase)
+
+    def mark_deleted(self, job_id: str) -> Phase | None:
+        """Hide a job from everybody and ask its worker to stop; return the phase it is in."""
+        with transaction(self._engine) as connection:
+            phase = connection.execute(
+                text("UPDATE uws.jobs SET deleted = true WHERE job_id = :job_id AND NOT deleted RETURNING phase"),
+                {"job_id": job_id},
+            ).scalar()
+            return None if phase is None else Phase(phase)
+
+    def forget(self, job_id: str) -> bool:
+        """Remove the row of a deleted job whose files are gone; return False while it runs."""
+        with transaction(self._engine) as connection:
+            return bool(
+                connection.execute(
+                    text("DELETE FROM uws.jobs WHERE job_id = :job_id AND deleted AND phase <> 'EXECUTING'"),
+                    {"job_id": job_id},
+                ).rowcount
+            )
+
+    def exists(self, job_id: str) -> bool:
+        """Return whether the job has a row, be it hidden."""
+        with transaction(self._engine) as connection:
+            found = connection.execute(text("SELECT 1 FROM uws.jobs WHERE job_id = :job_id"), {"job_id": job_id})
+            return found.scalar() is not None
+
+    def deletable(self, job_id: str) -> bool:
+        """Return whether a job is deleted and does not run, so that its files can go."""
+        with transaction(self._engine) as connection:
+            found = connection.execute(
+                text("SELECT 1 FROM uws.jobs WHERE job_id = :job_id AND deleted AND phase <> 'EXECUTING'"),
+                {"job_id": job_id},
+            )
+            return found.scalar() is not None
+
+    def attempts(self, job_ids: Sequence[str]) -> dict[str, int]:
+        """Return the last attempts of those jobs that exist."""
+        with transaction(self._engine) as connection:
+            rows = connection.execute(
+                text("SELECT job_id, attempt FROM uws.jobs WHERE job_id = ANY(:job_ids)"), {"job_ids": list(job_ids)}
+            )
+            return {row.job_id: row.attempt for row in rows}
+
+    @staticmethod
+    def _check_quota(
+        connection: Connection, account: str, limits: Limits, *, run: bool, already_counted: bool = False
+    ) -> None:
+        connection.execute(_ONE_AT_A_TIME, {"key": ACCOUNT_LOCK, "account": account})
+        used = connection.execute(_USED, {"account": account}).one()
+        limits.check_waiting(used.waiting - already_counted)
+        if run:
+            limits.check_space(used.stored)
+
+
+def job_of(row: Row[Any]) -> Job:
+    """Return a row as a job."""
+    return Job(
+        job_id=row.job_id,
+        service=row.service,
+        owner=row.owner,
+        account=row.account,
+        run_id=row.run_id,
+        phase=Phase(row.phase),
+        created=row.created,
+        queued=row.queued,
+        started=row.started,
+        ended=row.ended,
+        execution_duration=row.execution_duration,
+        destruction=row.destruction,
+        quote=row.quote,
+        parameters=[(name, value) for name, value in row.parameters],
+        results=[Result(**result) for result in row.results],
+        error=None if row.error is None else ErrorSummary(**row.error),
+        progress=None if row.progress is None else Progress(**row.progress),
+        worker_id=row.worker_id,
+        attempt=row.attempt,
+        vain_attempts=row.vain_attempts,
+        abort_asked=row.abort_asked,
+    )

@@ -1,0 +1,338 @@
+"""A worker: leases jobs, runs them in threads, stops them when asked, and looks after what other workers left."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import structlog
+
+from uws.cleaning import Cleaner
+from uws.executor import Executor, JobContext, Stop
+from uws.models import ErrorSummary, Job, Progress
+from uws.queue import Queue, given_up
+from vo.core.errors import LimitError, ServiceError, UnavailableError
+from vo.core.files import FileStore
+from vo.core.limits import Limits, time_reached
+from vo.core.listening import Listener
+
+BEAT_SECONDS = 1.0
+"""How often a worker proves that it lives."""
+LEASE_SECONDS = 5.0
+"""A worker whose beat stands still for so long, by the clock of whoever looks, is taken for dead."""
+POLL_SECONDS = 1.0
+"""How often the queue is looked at although no notification came."""
+STOP_EVERY = 0.1
+"""Seconds between two attempts to stop a job, and between two looks at execution durations."""
+RETRY_SECONDS = (0.1, 2.0)
+"""First and longest pause before the database is tried again."""
+END_SECONDS = 5.0
+"""What jobs have to end in after they were told to; then their leases are left to expire."""
+
+log = structlog.get_logger()
+
+
+@dataclass
+class Running:
+    """A job that this worker runs."""
+
+    job: Job
+    context: JobContext
+    deadline: float | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        duration = self.job.execution_duration
+        self.deadline = self.context.begun + duration if duration else None
+
+
+class Worker:
+    """Runs jobs until it is told to leave; start it with `run`.
+
+    Parameters
+    ----------
+    queue : Queue
+        Where jobs come from.
+    executors : sequence of Executor
+        One for each service whose jobs it can run.
+    files : FileStore
+        Where results are stored.
+    cleaner : Cleaner
+        What removes old jobs.
+    limits : Limits
+        What callers may use.
+    conninfo : str
+        For the connection that listens.
+    slots : int
+        Jobs that run at the same time.
+    drain_time : float
+        Seconds that jobs may go on when the worker is told to leave.
+    """
+
+    def __init__(
+        self,
+        queue: Queue,
+        executors: Sequence[Executor],
+        files: FileStore,
+        cleaner: Cleaner,
+        limits: Limits,
+        *,
+        conninfo: str,
+        slots: int,
+        drain_time: float,
+    ) -> None:
+        self.worker_id = ""
+        self._queue = queue
+        self._executors = {executor.service: executor for executor in executors}
+        self._attempts = {executor.service: executor.attempts for executor in executors}
+        self._files = files
+        self._cleaner = cleaner
+        self._limits = limits
+        self._slots = slots
+        self._drain_time = drain_time
+        self._running: dict[str, Running] = {}
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._leaving = threading.Event()
+        self._ended = threading.Event()
+        self._seen: dict[str, tuple[int, float]] = {}
+        self._threads = ThreadPoolExecutor(slots, thread_name_prefix="job")
+        self._listener = Listener(
+            conninfo,
+            ["vo_job_queued", "vo_job_stop", "vo_job_phase"],
+            heard=self._hear,
+            missed=self._wake.set,
+            name="worker",
+        )
+
+    @property
+    def running(self) -> int:
+        """Number of jobs that run now."""
+        return len(self._running)
+
+    def leave(self) -> None:
+        """Make `run` return: nothing new is begun, jobs finish within the drain time or are handed back."""
+        self._leaving.set()
+        self._wake.set()
+
+    def run(self) -> None:
+        """Work until `leave` is called."""
+        self._insist(self._register)
+        log.info("worker.started", worker=self.worker_id, slots=self._slots, services=sorted(self._executors))
+        self._listener.start()
+        helpers = [
+            threading.Thread(target=target, name=target.__name__.strip("_"), daemon=True)
+            for target in (self._beat, self._stop_jobs, self._tidy)
+        ]
+        for thread in helpers:
+            thread.start()
+        while not self._leaving.is_set():
+            self._insist(self._fill)
+            self._wake.wait(POLL_SECONDS)
+            self._wake.clear()
+        self._drain()
+        self._ended.set()
+        self._listener.stop()
+        for thread in helpers:
+            thread.join(END_SECONDS)
+        self._insist(lambda: self._queue.leave(self.worker_id), seconds=END_SECONDS)
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        log.info("worker.left", worker=self.worker_id)
+
+    def _register(self) -> None:
+        worker_id = secrets.token_hex(8)
+        self._queue.register(
+            worker_id, host=socket.gethostname(), pid=os.getpid(), slots=self._slots, services=sorted(self._executors)
+        )
+        self.worker_id = worker_id
+
+    def _fill(self) -> None:
+        """Lease jobs while there are free slots."""
+        while len(self._running) < self._slots and not self._leaving.is_set():
+            job = self._queue.lease(self.worker_id, sorted(self._executors), self._limits.running_jobs)
+            if job is None:
+                return
+            running = Running(job, JobContext(job, self._files, self._limits))
+            with self._lock:
+                self._running[job.job_id] = running
+            self._threads.submit(self._work, running)
+
+    def _work(self, running: Running) -> None:
+        """Run one job in this thread and report how it ended; nothing escapes from here."""
+        job, context = running.job, running.context
+        kept = False
+        try:
+            report = self._execute(job, context)
+            kept = self._insist(report) is True
+        except Exception:
+            log.exception("job.bug", job=job.job_id)
+        finally:
+            with self._lock:
+                self._running.pop(job.job_id, None)
+            if not kept:
+                self._clean(context)
+            self._wake.set()
+
+    def _execute(self, job: Job, context: JobContext) -> Callable[[], bool]:
+        """Do the work; return what reports its end, which is true when the results are to be kept."""
+        try:
+            context.check()
+            self._executors[job.service].run(job, context)
+        except ServiceError as error:
+            return self._report(job, context, error)
+        except Exception:
+            if context.stopping is None:
+                log.exception("job.bug", job=job.job_id)
+            bug = ServiceError(
+                "The service failed in a way that it should not.", hint=f"Tell its operator the job id {job.job_id}."
+            )
+            return self._report(job, context, bug)
+
+        def completed() -> bool:
+            if self._queue.complete(job, context.results):
+                return True
+            self._queue.stopped(job)
+            return False
+
+        return completed
+
+    def _report(self, job: Job, context: JobContext, error: ServiceError) -> Callable[[], bool]:
+        """Return what reports that a job did not complete; it returns False, for nothing is to be kept."""
+        queue = self._queue
+        match context.stopping:
+            case Stop.LOST:
+                return lambda: False
+            case Stop.ASKED:
+                return lambda: queue.stopped(job) and False
+            case Stop.DRAIN:
+                return lambda: queue.hand_back(job, counts=False) and False
+            case Stop.TIME:
+                limit = time_reached(job.execution_duration, self._limits.max_job_time)
+                return lambda: queue.stopped(job, summary(limit)) and False
+        if isinstance(error, UnavailableError):
+            if job.vain_attempts + 1 < self._attempts[job.service]:
+                log.warning("job.interrupted", job=job.job_id, reason=str(error))
+                return lambda: queue.hand_back(job, counts=True) and False
+            return lambda: queue.fail(job, given_up(job.vain_attempts + 1)) and False
+        return lambda: queue.fail(job, summary(error)) and False
+
+    def _clean(self, context: JobContext) -> None:
+        """Remove what a job stored that did not complete, and all of it if it was deleted meanwhile."""
+        try:
+            context.discard()
+            self._cleaner.forget(context.job.job_id)
+        except ServiceError as error:  # the cleaning that goes on all the time finds it later
+            log.warning("job.cleaning", job=context.job.job_id, reason=str(error))
+
+    def _hear(self, channel: str, payload: str) -> None:
+        if channel == "vo_job_stop":
+            running = self._running.get(payload)
+            if running is not None:
+                running.context.stopping = running.context.stopping or Stop.ASKED
+        else:
+            self._wake.set()
+
+    def _stop_jobs(self) -> None:
+        """Stop the jobs that are to stop, again and again until they have."""
+        while not self._ended.wait(STOP_EVERY):
+            now = time.monotonic()
+            with self._lock:
+                jobs = list(self._running.values())
+            for running in jobs:
+                if running.deadline is not None and now > running.deadline:
+                    running.context.stop(Stop.TIME)
+                elif running.context.stopping is not None:
+                    running.context.stop(running.context.stopping)
+
+    def _beat(self) -> None:
+        """Prove that this worker lives, and bury those that do not."""
+        while not self._ended.wait(BEAT_SECONDS):
+            try:
+                self._beat_once()
+                self._bury()
+            except UnavailableError as error:
+                log.warning("worker.database", reason=str(error))
+                self._seen.clear()  # while the database was away nobody could beat
+
+    def _beat_once(self) -> None:
+        with self._lock:
+            jobs = list(self._running.values())
+        progress = {
+            (item.job.job_id, item.job.attempt): item.context.progress
+            for item in jobs
+            if item.context.progress != Progress()
+        }
+        asked = self._queue.beat(self.worker_id, draining=self._leaving.is_set(), progress=progress)
+        if asked is None:
+            log.warning("worker.buried", worker=self.worker_id, jobs=len(jobs))
+            for item in jobs:
+                item.context.stopping = item.context.stopping or Stop.LOST
+            self._register()
+            return
+        for item in jobs:
+            if item.job.job_id in asked:
+                item.context.stopping = item.context.stopping or Stop.ASKED
+
+    def _bury(self) -> None:
+        """Bury workers whose beat has stood still, and queue their jobs again."""
+        now = time.monotonic()
+        seen: dict[str, tuple[int, float]] = {}
+        for row in self._queue.workers():
+            beat, since = self._seen.get(row.worker_id, (row.beat, now))
+            seen[row.worker_id] = (row.beat, since if beat == row.beat else now)
+            silent = now - seen[row.worker_id][1] > LEASE_SECONDS
+            if silent and row.worker_id != self.worker_id and self._queue.bury(row.worker_id, row.beat):
+                log.warning("worker.dead", worker=row.worker_id, host=row.host, pid=row.pid)
+        self._seen = seen
+        lost = self._queue.take_over(self._attempts)
+        if lost:
+            log.warning("leases.expired", jobs=lost)
+
+    def _tidy(self) -> None:
+        while not self._ended.wait(self._cleaner.pause):
+            try:
+                self._cleaner.clean()
+            except ServiceError as error:
+                log.warning("cleaning.failed", reason=str(error))
+
+    def _drain(self) -> None:
+        end = time.monotonic() + self._drain_time
+        while self._running and time.monotonic() < end:
+            self._wake.wait(0.05)
+            self._wake.clear()
+        with self._lock:
+            jobs = list(self._running.values())
+        for running in jobs:
+            running.context.stopping = running.context.stopping or Stop.DRAIN
+        end = time.monotonic() + END_SECONDS
+        while self._running and time.monotonic() < end:
+            time.sleep(0.02)
+
+    def _insist(self, call: Callable[[], object], seconds: float | None = None) -> object:
+        """Call until the database answers; give up after some seconds, or when the worker leaves in vain."""
+        pause, longest = RETRY_SECONDS
+        begun = time.monotonic()
+        while True:
+            try:
+                return call()
+            except UnavailableError as error:
+                if seconds is not None and time.monotonic() - begun > seconds:
+                    return None
+                if self._ended.is_set() or (self._leaving.is_set() and seconds is None and not self._running):
+                    return None
+                log.warning("worker.database", reason=str(error))
+                self._ended.wait(pause)
+                pause = min(pause * 2, longest)
+
+
+def summary(error: ServiceError) -> ErrorSummary:
+    """Return an error as a job keeps it."""
+    kind = "transient" if isinstance(error, UnavailableError) else "fatal"
+    if isinstance(error, LimitError) and error.code == "quota":
+        kind = "transient"
+    return ErrorSummary(error.text(), kind, error.code)
