@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 
-from bench import bulk, cones, ingest
+from bench import bulk, cones, ingest, jobs
 from bench.report import Figure, show
 from bench.server import running
 
-SECTIONS = ("ingest", "bulk", "cones")
+SECTIONS = ("ingest", "bulk", "cones", "jobs")
 
 
 def main() -> int:
@@ -29,6 +29,8 @@ def main() -> int:
             figures += bulk.measure(bench, arguments.rows, arguments.runs)
         if "cones" in arguments.sections:
             figures += cones.measure(bench)
+        if "jobs" in arguments.sections:
+            figures += jobs.measure(bench)
         if "ingest" in arguments.sections:
             figures += ingest.measure(bench, arguments.rows)
     return 0 if show(figures) else 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from lxml import etree
 
 from tap.adql import Dialect, features
+from vo.core.limits import Limits
 from vo.core.settings import Settings
 from vo.core.tables.writers import FORMATS
 from vo.core.vosi import Capability, E, capabilities_document
@@ -74,8 +75,10 @@ def _formats() -> list[etree._Element]:
 
 
 def _limits(settings: Settings) -> list[etree._Element]:
+    limits = Limits.of(settings)
     return [
-        E.executionDuration(E.default(str(settings.sync_time)), E.hard(str(settings.sync_time))),
+        E.retentionPeriod(E.default(str(limits.retention)), E.hard(str(limits.max_retention))),
+        E.executionDuration(E.default(str(limits.job_time)), E.hard(str(limits.max_job_time))),
         E.outputLimit(
             E.default({"unit": "row"}, str(settings.default_maxrec)), E.hard({"unit": "row"}, str(settings.hard_maxrec))
         ),

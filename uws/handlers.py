@@ -105,6 +105,10 @@ class JobHandlers:
         self._store_threads.shutdown(wait=False, cancel_futures=True)
         self._file_threads.shutdown(wait=False, cancel_futures=True)
 
+    def answer_waiting(self) -> None:
+        """Answer all requests that wait, so that the process can end."""
+        self._waiting.answer_all()
+
     async def job_list(self, request: Request) -> Response:
         """List the caller's jobs, filtered by PHASE, AFTER and LAST, the newest first (UWS 1.1, section 2.2.2.1)."""
         parameters = await self._read(request)

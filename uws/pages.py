@@ -67,7 +67,7 @@ class JobPages:
         phases : collection of Phase
             Phases to which the list was narrowed; empty for all but ARCHIVED.
         older_url, newer_url : str, optional
-            Of the next and the previous page; None where there is none.
+            Of the next page and of the first one; None where there is none.
         """
         return self._list.render(
             list_url=list_url,
@@ -109,8 +109,10 @@ class JobPages:
 
 
 def duration(time: timedelta) -> str:
-    """Return a time span with its two largest units; a negative one, of clocks that disagree, as none."""
+    """Return a time span with its largest units; a negative one, of clocks that disagree, as none."""
     seconds = max(0.0, time.total_seconds())
+    if seconds < 0.9995:
+        return f"{1000 * seconds:.0f} ms"
     if seconds < 59.95:
         return f"{seconds:.1f} s"
     minutes, second = divmod(round(seconds), 60)

@@ -45,7 +45,7 @@ _NEXT = text("""
     ORDER BY coalesce(r.jobs, 0), coalesce(a.last_turn, 0), w.account
     LIMIT 1
 """)
-"""The oldest job of the account whose turn it is: that with the fewest running jobs, then the one not served longest."""
+"""The oldest job of the account whose turn it is: the fewest running jobs come first, then who was not served longest."""
 
 _HELD = "worker_id = :worker_id AND attempt = :attempt AND phase = 'EXECUTING'"
 """The worker's lease still holds."""

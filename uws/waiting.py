@@ -38,10 +38,13 @@ class Waiting:
         self._listener.start()
 
     def stop(self) -> None:
-        """End listening; whoever waits is answered."""
+        """End listening."""
         self._listener.stop()
+
+    def answer_all(self) -> None:
+        """Answer whoever waits, as when the process is to end; from any thread or signal handler."""
         for job_id in list(self._watched):
-            self._wake(job_id)
+            self._soon(job_id)
 
     @property
     def full(self) -> bool:

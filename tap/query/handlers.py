@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,6 +17,7 @@ from vo.core.callers import Caller
 from vo.core.context import request_id
 from vo.core.dali.request import read_parameters
 from vo.core.errors import ServiceError, UnavailableError
+from vo.core.fairness import FairSlots
 from vo.core.settings import Settings
 from vo.core.streaming import SourceResponse, run_watched
 
@@ -38,7 +40,7 @@ class QueryHandlers:
         self._service = service
         self._settings = settings
         self._executor = ThreadPoolExecutor(settings.connections, thread_name_prefix="query")
-        self._free = asyncio.Semaphore(settings.connections)
+        self._slots = FairSlots(settings.connections)
 
     async def sync(self, request: Request) -> Response:
         """Answer a query directly (TAP 1.1, section 2.1)."""
@@ -47,7 +49,7 @@ class QueryHandlers:
         wanted = QueryRequest.from_parameters(parameters, self._settings)
         caller: Caller = request.state.caller
         running = self._service.query(wanted, caller, request_id.get())
-        await self._admit()
+        await self._admit(caller)
         handed_over = False
         try:
             first = await run_watched(request.receive, self._executor, running.begin, running.cancel)
@@ -65,26 +67,30 @@ class QueryHandlers:
                 return response
             handed_over = True
             return SourceResponse(
-                running, first, executor=self._executor, idle=IDLE_SECONDS, headers=headers, finished=self._release
+                running,
+                first,
+                executor=self._executor,
+                idle=IDLE_SECONDS,
+                headers=headers,
+                finished=partial(self._release, caller),
             )
         finally:
             if not handed_over:
                 await asyncio.get_running_loop().run_in_executor(self._executor, running.close)
-                self._free.release()
+                self._slots.release(caller.account)
 
-    async def _admit(self) -> None:
+    async def _admit(self, caller: Caller) -> None:
         try:
-            async with asyncio.timeout(self._settings.queue_time):
-                await self._free.acquire()
+            await self._slots.acquire(caller.account, self._settings.queue_time)
         except TimeoutError:
             raise UnavailableError(
                 f"{self._settings.connections} queries run in this process and none ended within "
                 f"{self._settings.queue_time:g} s.",
-                hint="Try again in a moment.",
+                hint="Try again in a moment, or send it to /tap/async, where it waits for its turn.",
             ) from None
 
-    async def _release(self) -> None:
-        self._free.release()
+    async def _release(self, caller: Caller) -> None:
+        self._slots.release(caller.account)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

@@ -42,7 +42,7 @@ def create_app(settings: Settings) -> Starlette:
         parts.schema.stop()
         parts.pool.close()
 
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/", pages.front),
             Route("/tables/{name:path}", pages.table),
@@ -71,6 +71,8 @@ def create_app(settings: Settings) -> Starlette:
         exception_handlers=HANDLERS,
         lifespan=lifespan,
     )
+    app.state.on_stop = jobs.answer_waiting
+    return app
 
 
 class Metrics:

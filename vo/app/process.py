@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
 import signal
 import socket
 import sys
+from collections.abc import Callable
+from types import FrameType
 
 import structlog
 import uvicorn
@@ -21,10 +24,24 @@ SWITCH_SECONDS = 0.0005
 """Time after which a thread hands over Python's lock: threads that read and encode wait for each other less."""
 
 
+class Server(uvicorn.Server):
+    """Uvicorn's server; told to stop, it first lets go of the requests that only wait."""
+
+    def __init__(self, config: uvicorn.Config, on_stop: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_stop = on_stop
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Take the signal to stop."""
+        super().handle_exit(sig, frame)
+        self._on_stop()
+
+
 def main() -> None:
     """Serve until SIGTERM, or until the supervisor is gone."""
     end_with_supervisor(int(os.environ["VO_SUPERVISOR"]))
     sys.setswitchinterval(SWITCH_SECONDS)
+    allow_many_connections()
     try:
         settings = load_settings()
         configure_logs(settings)
@@ -44,11 +61,18 @@ def end_with_supervisor(supervisor: int) -> None:
         sys.exit(1)
 
 
+def allow_many_connections() -> None:
+    """Take as many open files as the system lets us: each client that waits for a job is one."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def serve(settings: Settings) -> None:
     """Answer requests on the inherited socket."""
     listener = socket.socket(fileno=int(os.environ["VO_LISTENER"]))
+    app = create_app(settings)
     config = uvicorn.Config(
-        create_app(settings),
+        app,
         loop="uvloop",
         http="httptools",
         log_config=None,
@@ -60,7 +84,7 @@ def serve(settings: Settings) -> None:
         lifespan="on",
         ws="none",
     )
-    uvicorn.Server(config).run(sockets=[listener])
+    Server(config, app.state.on_stop).run(sockets=[listener])
 
 
 if __name__ == "__main__":

@@ -31,6 +31,8 @@ EARLY_SECONDS = 5.0
 """A process that exits with an error this soon after its start is in trouble that a restart may not mend."""
 EARLY_DEATHS = 3
 """So many of them in a row in one place and the supervisor gives up; what ends all processes at once counts once."""
+TCP_NOTSENT_LOWAT = 25
+"""Linux's number of the option, which Python 3.11 has no name for."""
 CHECK_SECONDS = 0.25
 SWEEP_SECONDS = 60.0
 
@@ -50,6 +52,10 @@ def listen(settings: Settings) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     # Accepted sockets inherit this; without it an answer in two writes waits 40 ms for a delayed acknowledgement.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    # The kernel takes little ahead of what the client has read, so that a slow reader is seen to be alive.
+    listener.setsockopt(socket.IPPROTO_TCP, TCP_NOTSENT_LOWAT, 1 << 17)
+    # A client that takes nothing any more loses its connection, and with it what the kernel holds for it.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 150_000)
     try:
         listener.bind((settings.host, settings.port))
         listener.listen(2048)

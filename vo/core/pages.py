@@ -28,7 +28,7 @@ def page_environment(settings: Settings, *packages: str) -> Environment:
     """
     environment = Environment(
         loader=ChoiceLoader([PackageLoader(package) for package in (*packages, "vo.core")]),
-        autoescape=False,
+        autoescape=select_autoescape(),
         trim_blocks=True,
         lstrip_blocks=True,
     )

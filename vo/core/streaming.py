@@ -137,6 +137,7 @@ class SourceResponse(Response):
         loop = asyncio.get_running_loop()
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         blocks: Sequence[Any] | None = self._first
+        self._first = ()  # sent once, not kept for the length of the answer
         ahead: asyncio.Future[Sequence[Any] | None] | None = None
         try:
             while blocks is not None:
