@@ -71,7 +71,7 @@ def build(settings: Settings) -> Parts:
             JobPages(page_environment(settings, "uws")),
             settings,
             path="/tap/async",
-            title=f"Queries of {settings.title}",
+            title="Queries",
         ),
         queue=queue,
     )

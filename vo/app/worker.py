@@ -20,6 +20,7 @@ from vo.core.settings import Settings, load_settings
 def main() -> None:
     """Work until SIGTERM, or until the supervisor is gone."""
     end_with_supervisor(int(os.environ["VO_SUPERVISOR"]))
+    os.close(int(os.environ["VO_LISTENER"]))  # the next service can listen while this worker still drains
     try:
         settings = load_settings()
         configure_logs(settings)

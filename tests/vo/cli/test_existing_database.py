@@ -162,7 +162,7 @@ def test_from_nothing_to_a_query(server: Server, stack: Service, tmp_path: Path)
     server.psql(setup)
     server.psql(setup)  # doing it again changes nothing
     assert "vo database migrate" in fails(stack, "doctor")
-    assert "migration 0001" in stack.vo("database", "migrate").stdout
+    assert "migration 0002" in stack.vo("database", "migrate").stdout
 
     table = tmp_path / "stars.csv"
     table.write_text("name,ra,dec\na,10.0,20.0\nb,10.1,20.0\nc,200.0,-20.0\n")

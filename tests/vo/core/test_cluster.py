@@ -39,7 +39,7 @@ def test_first_commands_at_the_same_time_and_the_last_one_out_stops_it(fresh: Pa
     ]
     for command in commands:
         said, _ = command.communicate(timeout=120)
-        assert (command.returncode, said) == (0, "The database is at migration 0001.\n")
+        assert (command.returncode, said) == (0, "The database is at migration 0002.\n")
     first, second = (Cluster(load_settings(home=fresh)) for _ in range(2))
     assert not first.running
     with first.held():

@@ -11,7 +11,14 @@ from contextlib import closing
 import pytest
 
 from tests.conftest import Service, wait_until
-from vo.core.database import ArrowPool, ArrowStream, ConnectionLostError, ReadAhead, StaleCatalogueError
+from vo.core.database import (
+    ArrowPool,
+    ArrowStream,
+    ConnectionLostError,
+    ReadAhead,
+    StaleCatalogueError,
+    TimeReachedError,
+)
 from vo.core.errors import LimitError, QueryError, ServiceError, UnavailableError
 from vo.core.settings import TAP_ROLE
 
@@ -100,8 +107,8 @@ def test_errors_are_translated_without_the_statement_and_leave_the_pool_fit(
 def test_statement_time(service: Service) -> None:
     with closing(ArrowPool(service.settings.conninfo(TAP_ROLE), size=1, wait=1, statement_time=1)) as hasty:
         error = refusal(hasty, THINKING)
-        assert type(error) is LimitError
-        assert "time limit" in error.message
+        assert type(error) is TimeReachedError
+        assert "longer than it may" in error.message
         assert one(hasty, "SELECT 1 AS a") == 1
 
 
