@@ -11,6 +11,7 @@ from sqlalchemy import Engine, text
 from uws.executor import folder_of
 from uws.models import Phase
 from uws.store import JobStore, change_phase, transaction
+from vo.core.errors import ServiceError
 from vo.core.files import FileStore
 
 ORPHANS_EVERY = 600.0
@@ -18,13 +19,21 @@ ORPHANS_EVERY = 600.0
 ORPHAN_AGE = timedelta(hours=1)
 """Younger files may belong to a job that is just being created."""
 AT_ONCE = 200
+CLEAN_LOCK = 0x766F0005
+"""Key of the advisory lock of whoever destroys jobs: two would wait for each other's accounts."""
 
 log = structlog.get_logger()
 
+_ONE_CLEANS = text("SELECT pg_try_advisory_xact_lock(:key)")
 _DUE = text("""
     SELECT job_id, phase FROM uws.jobs
-    WHERE destruction < clock_timestamp() AND NOT deleted
+    WHERE destruction < now() AND NOT deleted
     ORDER BY destruction LIMIT :limit FOR UPDATE SKIP LOCKED
+""")
+
+_OVER = text("""
+    SELECT job_id, attempt - (phase IN ('EXECUTING', 'COMPLETED'))::int AS last_over
+    FROM uws.jobs WHERE job_id = ANY(:job_ids)
 """)
 
 
@@ -55,12 +64,25 @@ class Cleaner:
         """Do one round."""
         while self._destroy_due():
             pass
+        failed = None
         for job_id in self._deleted():
-            self.forget(job_id)
+            try:
+                self.forget(job_id)
+            except ServiceError as error:  # one folder that resists must not stop the rest
+                failed = error
+        if failed is not None:
+            log.warning("cleaning.failed", reason=str(failed))
         self._tidy_accounts()
         if time.monotonic() - self._searched > ORPHANS_EVERY:
             self._searched = time.monotonic()
             self.remove_orphans()
+
+    def discard(self, job_id: str, attempt: int) -> None:
+        """Remove what an attempt stored whose worker was lost."""
+        try:
+            self._files.delete_folder(f"{folder_of(job_id)}/{attempt}")
+        except ServiceError as error:  # the search for orphans finds it later
+            log.warning("cleaning.failed", job=job_id, reason=str(error))
 
     def forget(self, job_id: str) -> None:
         """Remove the files and then the row of a job that is deleted and does not run."""
@@ -72,6 +94,8 @@ class Cleaner:
         """Archive or delete jobs whose destruction time has passed; return whether there may be more."""
         archived = []
         with transaction(self._engine) as connection:
+            if not connection.execute(_ONE_CLEANS, {"key": CLEAN_LOCK}).scalar():
+                return False
             due = connection.execute(_DUE, {"limit": AT_ONCE}).all()
             for job_id, phase in due:
                 keep = self._archive_time and change_phase(
@@ -108,8 +132,8 @@ class Cleaner:
             connection.execute(
                 text("""
                     DELETE FROM uws.accounts AS a
-                    WHERE NOT EXISTS (SELECT FROM uws.jobs AS j WHERE j.account = a.account)
-                      AND a.last_turn < (SELECT last_value FROM uws.turns) - 1000
+                    WHERE a.last_turn < (SELECT last_value FROM uws.turns) - 1000
+                      AND (SELECT job_id FROM uws.jobs WHERE account = a.account AND NOT deleted LIMIT 1) IS NULL
                 """)
             )
 
@@ -119,17 +143,23 @@ class Cleaner:
         young = datetime.now(UTC) - ORPHAN_AGE
         for prefix, _ in self._files.folders():
             jobs = dict(self._files.folders(prefix))
-            known = self._store.attempts(list(jobs))
+            over = self._attempts_over(list(jobs))
             for job_id, changed in jobs.items():
-                if job_id not in known:
+                if job_id not in over:
                     if changed is None or changed < young:
                         self._files.delete_folder(f"{prefix}/{job_id}")
                         removed += 1
                     continue
                 for attempt, _ in self._files.folders(f"{prefix}/{job_id}"):
-                    if attempt != str(known[job_id]):
+                    # A later one may have begun since we asked.
+                    if attempt.isdecimal() and int(attempt) <= over[job_id]:
                         self._files.delete_folder(f"{prefix}/{job_id}/{attempt}")
                         removed += 1
         if removed:
             log.info("files.orphans", removed=removed)
         return removed
+
+    def _attempts_over(self, job_ids: list[str]) -> dict[str, int]:
+        """Return for each of those jobs that exist the last attempt that is over and whose files are not wanted."""
+        with transaction(self._engine) as connection:
+            return {row.job_id: row.last_over for row in connection.execute(_OVER, {"job_ids": job_ids})}

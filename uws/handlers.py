@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -20,8 +21,8 @@ from uws import xml
 from uws.models import ACTIVE, Job, JobFilter, Phase
 from uws.negotiation import wants_html
 from uws.pages import JobPages
-from uws.service import Jobs, read_filter, read_time
-from uws.waiting import Waiting
+from uws.service import Jobs, read_filter, read_phase, read_time
+from uws.waiting import Waiting, Watch
 from vo.core.callers import Caller
 from vo.core.dali.parameters import Parameters
 from vo.core.dali.request import read_parameters
@@ -40,6 +41,12 @@ STOP_WAIT = 5.0
 """Seconds that the answer to ABORT or DELETE waits until the job has really stopped."""
 IDLE_SECONDS = 120.0
 THREADS = 4
+
+SHORT_JOB = 0.15
+"""Seconds that the news of a job's beginning is kept back: if it ends within them, the client hears of that instead.
+Clients that pause between two requests, as pyvo does for a second, have the result of a small job at once."""
+
+_WAIT = re.compile(r"-1|\d+", re.ASCII)
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -83,7 +90,7 @@ class JobHandlers:
         """All resources."""
         job = f"{self._path}/{{job_id}}"
         return [
-            _resource(self._path, GET=self.job_list, POST=self.create),
+            *(_resource(path, GET=self.job_list, POST=self.create) for path in (self._path, f"{self._path}/")),
             _resource(job, GET=self.job, POST=self.act, DELETE=self.delete),
             _resource(f"{job}/phase", GET=self.phase, POST=self.change_phase),
             _resource(f"{job}/executionduration", GET=self.execution_duration, POST=self.set_execution_duration),
@@ -138,14 +145,14 @@ class JobHandlers:
 
     async def job(self, request: Request) -> Response:
         """Show a job; WAIT blocks until its phase changes (UWS 1.1, section 2.2.1.1)."""
+        arrived = time.monotonic()
         parameters = await self._read(request)
         seconds, phase = self._read_wait(parameters)
         job_id = request.path_params["job_id"]
         with self._waiting.watch(job_id) as watch:
             job = await self._get(request)
-            if seconds > 0 and job.phase in ACTIVE and phase in (None, job.phase) and not self._waiting.full:
-                await watch.wait(job.phase, seconds)
-                job = await self._get(request)
+            if seconds > 0 and phase in (None, job.phase):
+                job = await self._wait(request, watch, job.phase, until=arrived + seconds) or job
         if wants_html(request.headers.get("accept")):
             return HTMLResponse(self._pages.job(job, self._url_of(job), self._url, self._title), headers=NEGOTIATED)
         return Response(xml.job_document(job, self._url_of(job)), headers=NEGOTIATED, media_type=XML)
@@ -172,7 +179,6 @@ class JobHandlers:
             while not gone and time.monotonic() < end:
                 # The worker tells when it has stopped, then removes files and row; of the latter nobody tells.
                 await watch.wait(Phase.EXECUTING, 0.05)
-                watch.changed.clear()
                 gone = await self._call(self._jobs.gone, job_id)
         return Response(status_code=303, headers={"Location": self._url, **NO_STORE})
 
@@ -187,8 +193,8 @@ class JobHandlers:
         with self._waiting.watch(job_id) as watch:
             job, now = await self._call(self._jobs.change_phase, _caller(request), job_id, parameters)
             asked = (parameters.one("PHASE") or "").strip().upper()
-            if asked == "ABORT" and now is Phase.EXECUTING:
-                await watch.wait(now, STOP_WAIT)  # the answer leads to a job that has really stopped
+            if asked == "ABORT":  # the answer leads to a job that has really stopped
+                await self._wait(request, watch, now, until=time.monotonic() + STOP_WAIT)
         return self._see(job)
 
     async def execution_duration(self, request: Request) -> Response:
@@ -289,24 +295,32 @@ class JobHandlers:
         if wait is None:
             return 0.0, None
         text = wait.strip()
-        if not (text.removeprefix("-").isascii() and text.removeprefix("-").isdigit() and int(text) >= -1):
+        if not _WAIT.fullmatch(text):
             raise ParameterError(
                 "WAIT", f"{wait[:40]!r} is not a number of seconds.", hint="-1 waits as long as it can."
             )
         known = None
         if phase is not None:
-            if phase.strip().upper() not in ACTIVE:
-                raise ParameterError(
-                    "PHASE",
-                    f"{phase[:40]!r} is not a phase in which one can wait.",
-                    hint=f"These are {', '.join(sorted(ACTIVE))}.",
-                )
-            known = Phase(phase.strip().upper())
+            known = read_phase(phase)
         longest = self._settings.max_wait
-        return (longest if int(text) < 0 else min(float(int(text)), longest)), known
+        # Python refuses to read thousands of digits; so many seconds are more than the longest anyway.
+        return (longest if text == "-1" or len(text) > 9 else min(float(text), longest)), known
 
     async def _get(self, request: Request) -> Job:
         return await self._call(self._jobs.get, _caller(request), request.path_params["job_id"])
+
+    async def _wait(self, request: Request, watch: Watch, phase: Phase, *, until: float) -> Job | None:
+        """Wait until a job has left a phase or the time has come; return the job as it is then, None without a wait."""
+        job = None
+        while phase in ACTIVE and not self._waiting.full and (left := until - time.monotonic()) > 0:
+            await watch.wait(phase, left)
+            job = await self._get(request)
+            if job.phase is not phase:
+                break
+        if phase is Phase.QUEUED and job is not None and job.phase is Phase.EXECUTING:
+            await watch.wait(job.phase, min(SHORT_JOB, max(0.0, until - time.monotonic())))
+            job = await self._get(request)
+        return job
 
     async def _read(self, request: Request) -> Parameters:
         return await read_parameters(request, max_body=self._settings.max_body)

@@ -9,18 +9,21 @@ says later changes nothing.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, event, text
 
 from uws.models import ErrorSummary, Job, Phase, Progress, Result
-from uws.store import change_phase, transaction
+from uws.store import change_phase, job_of, transaction
 
 LEASE_LOCK = 0x766F0003
 """Key of the advisory lock of whoever leases: turns are exact when one worker chooses at a time."""
+FROZEN_SECONDS = 3
+"""A transaction in which nothing is asked for so long is ended by PostgreSQL: its process is frozen or cut off, and
+would keep the locks that the others wait for."""
 
 _NEXT = text("""
     WITH RECURSIVE waiting (account) AS (
@@ -45,10 +48,16 @@ _NEXT = text("""
     ORDER BY coalesce(r.jobs, 0), coalesce(a.last_turn, 0), w.account
     LIMIT 1
 """)
-"""The oldest job of the account whose turn it is: the fewest running jobs come first, then who was not served longest."""
+"""The oldest job of the account whose turn it is: that with fewest running jobs, then the one served longest ago."""
+
+_LIVES = text("SELECT 1 FROM uws.workers WHERE worker_id = :worker_id FOR KEY SHARE")
+"""The worker is not buried, and nobody buries it before the transaction ends."""
 
 _HELD = "worker_id = :worker_id AND attempt = :attempt AND phase = 'EXECUTING'"
 """The worker's lease still holds."""
+
+_COMPLETED = text("SELECT 1 FROM uws.jobs WHERE job_id = :job_id AND attempt = :attempt AND phase = 'COMPLETED'")
+"""This attempt has completed the job: an attempt is one worker's, so no other did."""
 
 _LOST = text("""
     SELECT job_id, service, attempt, vain_attempts, abort_asked OR deleted AS stopped FROM uws.jobs
@@ -114,6 +123,7 @@ class Queue:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        event.listen(engine, "connect", _end_when_frozen)
 
     def register(self, worker_id: str, *, host: str, pid: int, slots: int, services: Sequence[str]) -> None:
         """Record a worker that begins."""
@@ -176,9 +186,16 @@ class Queue:
             Whose jobs it can run.
         running_jobs : int
             Most jobs of one account that run at the same time.
+
+        Returns
+        -------
+        Job, optional
+            None when no job may run now, or the worker was buried.
         """
         with transaction(self._engine) as connection:
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LEASE_LOCK})
+            if connection.execute(_LIVES, {"worker_id": worker_id}).scalar() is None:
+                return None
             found = connection.execute(_NEXT, {"services": list(services), "running_jobs": running_jobs}).one_or_none()
             if found is None:
                 return None
@@ -198,8 +215,20 @@ class Queue:
             )
             return job
 
+    def held(self, worker_id: str) -> list[Job]:
+        """Return the jobs whose leases a worker holds."""
+        with transaction(self._engine) as connection:
+            rows = connection.execute(
+                text("SELECT * FROM uws.jobs WHERE worker_id = :worker_id AND phase = 'EXECUTING'"),
+                {"worker_id": worker_id},
+            ).all()
+        return [job_of(row) for row in rows]
+
     def complete(self, job: Job, results: Sequence[Result]) -> bool:
-        """Turn EXECUTING to COMPLETED; return False when the lease is lost or the client asked to stop."""
+        """Turn EXECUTING to COMPLETED; return False when the lease is lost or the client asked to stop.
+
+        It may be called again when the database went away before it answered: what it has done then stays done.
+        """
         with transaction(self._engine) as connection:
             return bool(
                 change_phase(
@@ -212,6 +241,7 @@ class Queue:
                     stored=sum(result.size for result in results),
                     **_lease(job),
                 )
+                or connection.execute(_COMPLETED, {"job_id": job.job_id, "attempt": job.attempt}).scalar()
             )
 
     def fail(self, job: Job, error: ErrorSummary) -> bool:
@@ -292,13 +322,15 @@ class Queue:
                 ).rowcount
             )
 
-    def take_over(self, attempts: Mapping[str, int]) -> int:
+    def take_over(self, attempts: Mapping[str, int], *, lost: Callable[[str, int], object] | None = None) -> int:
         """End the leases of buried workers: their backends are stopped first, then their jobs are queued again.
 
         Parameters
         ----------
         attempts : mapping of str to int
             For each service how often one of its jobs may be begun in vain before it ends in ERROR.
+        lost : callable, optional
+            Called with the job's id and the attempt of each lease that had expired, when that is settled.
 
         Returns
         -------
@@ -306,8 +338,8 @@ class Queue:
             Number of leases that had expired.
         """
         with transaction(self._engine) as connection:
-            lost = connection.execute(_LOST, {"services": list(attempts)}).all()
-            for row in lost:
+            rows = connection.execute(_LOST, {"services": list(attempts)}).all()
+            for row in rows:
                 connection.execute(_END_BACKENDS, {"job_id": row.job_id})
                 held = {"condition": "phase = 'EXECUTING' AND attempt = :attempt", "attempt": row.attempt}
                 if row.stopped:
@@ -326,11 +358,14 @@ class Queue:
                         error=json.dumps(asdict(error)),
                         **held,
                     )
-            if lost:
+            if rows:
                 connection.execute(
-                    text("UPDATE uws.figures SET expired_leases = expired_leases + :lost"), {"lost": len(lost)}
+                    text("UPDATE uws.figures SET expired_leases = expired_leases + :lost"), {"lost": len(rows)}
                 )
-        return len(lost)
+        for row in rows:
+            if lost is not None:
+                lost(row.job_id, row.attempt)
+        return len(rows)
 
     def statistics(self) -> Statistics:
         """Return the state of the queue."""
@@ -359,3 +394,9 @@ def given_up(attempts: int) -> ErrorSummary:
 
 def _lease(job: Job) -> dict[str, Any]:
     return {"worker_id": job.worker_id, "attempt": job.attempt}
+
+
+def _end_when_frozen(connection: Any, _record: object) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET idle_in_transaction_session_timeout = '{FROZEN_SECONDS}s'")
+    connection.commit()

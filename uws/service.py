@@ -20,11 +20,16 @@ MAX_RUNID = 64
 PAGE = 1000
 """Jobs that are read from the store at once."""
 
+# ISO 8601 as far as clients send it. A plus sign that was not percent-encoded arrives as a space.
 _TIME = re.compile(
-    r"(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2})?)(\.\d{1,9})?)?(?:Z|\+00:00)?",
+    r"(?P<year>\d{4})(-?)(?P<month>\d{2})\2(?P<day>\d{2})"
+    r"(?:[T ](?P<clock>\d{2}:\d{2}(?::\d{2})?)(?:\.(?P<fraction>\d{1,9}))?)?(?:Z|[+ ]00:00)?",
     re.ASCII,
 )
-_SECONDS = re.compile(r"\d{1,9}(\.0*)?", re.ASCII)
+_DAYS = re.compile(r"(?P<year>\d{4})(?:-(?P<month>\d{2}))?", re.ASCII)
+"""A whole year or month, which means its beginning."""
+_SECONDS = re.compile(r"(\d+)(\.0*)?", re.ASCII)
+_JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 
 
 class Jobs:
@@ -79,12 +84,9 @@ class Jobs:
         ForbiddenError
             If it belongs to somebody else.
         """
-        job = self._store.read(self.service, job_id)
+        job = self._store.read(self.service, job_id) if _JOB_ID.fullmatch(job_id) else None
         if job is None:
-            raise NotFoundError(
-                f"There is no job {job_id[:40]!r}.",
-                hint="It never was, was deleted, or its destruction time has passed.",
-            )
+            raise _no_job(job_id)
         # Who knows the unguessable id of an anonymous job may use it.
         if job.owner is not None and job.owner != caller.identity and caller is not OPERATOR:
             raise ForbiddenError(f"The job {job_id} belongs to somebody else.")
@@ -143,19 +145,27 @@ class Jobs:
                     raise ForbiddenError(f"The job is {now} and cannot be run.", hint="Create another job.")
                 return job, now
             case "ABORT":
-                return job, self._store.abort(job.job_id) or job.phase
+                aborted = self._store.abort(job.job_id)
+                if aborted is None:
+                    raise _no_job(job_id)
+                return job, aborted
         raise ParameterError("PHASE", "is missing.", hint="Send RUN or ABORT.")
 
     def set_execution_duration(self, caller: Caller, job_id: str, parameters: Parameters) -> Job:
         """Set how long a job may run; 0 and what is above the limit become the limit."""
         job = self.get(caller, job_id)
         value = parameters.one("EXECUTIONDURATION") or ""
-        if not _SECONDS.fullmatch(value.strip()):
+        found = _SECONDS.fullmatch(value.strip())
+        if not found:
             raise ParameterError("EXECUTIONDURATION", f"{value[:40]!r} is not a whole number of seconds.")
-        if job.phase is not Phase.PENDING:
-            raise ForbiddenError(f"The job is {job.phase}: its duration can be set while it is PENDING only.")
-        seconds = int(value.strip().partition(".")[0]) or self.limits.max_job_time
-        self._store.set_execution_duration(job.job_id, min(seconds, self.limits.max_job_time))
+        digits = found[1].lstrip("0")
+        # Python refuses to read thousands of digits; so many seconds are more than the limit anyway.
+        seconds = int(digits) if 0 < len(digits) < 10 else self.limits.max_job_time
+        if not self._store.set_execution_duration(job.job_id, min(seconds, self.limits.max_job_time)):
+            raise ForbiddenError(
+                f"The job is {self._phase_now(job)}: its duration can be set while it is PENDING only.",
+                hint="Create another job.",
+            )
         return job
 
     def set_destruction(self, caller: Caller, job_id: str, parameters: Parameters) -> Job:
@@ -170,6 +180,8 @@ class Jobs:
         """Delete a job; return whether it is gone, or still has to be stopped by its worker."""
         job = self.get(caller, job_id)
         phase = self._store.mark_deleted(job.job_id)
+        if phase is None:
+            raise _no_job(job_id)
         if phase is Phase.EXECUTING:
             return False
         self.files.delete_folder(folder_of(job.job_id))
@@ -195,10 +207,15 @@ class Jobs:
         if job.phase is Phase.COMPLETED:
             names = ", ".join(result.id for result in job.results) or "none"
             raise NotFoundError(f"The job has no result {result_id[:40]!r}.", hint=f"Its results: {names}.")
-        raise NotFoundError(f"The job is {job.phase} and has no results.")
+        raise NotFoundError(
+            f"The job is {job.phase} and has no results.", hint=None if job.error is None else job.error.message
+        )
 
     def _phase_now(self, job: Job) -> Phase:
-        return self._store.phases([job.job_id]).get(job.job_id, job.phase)
+        now = self._store.phases([job.job_id])
+        if job.job_id not in now:
+            raise _no_job(job.job_id)
+        return now[job.job_id]
 
     @staticmethod
     def _asked_phase(parameters: Parameters, allowed: set[str]) -> str | None:
@@ -220,41 +237,51 @@ def read_filter(parameters: Parameters) -> JobFilter:
     ParameterError
         If one of them is not what the standard asks.
     """
-    phases = set()
-    for value in parameters.all("PHASE"):
-        try:
-            phases.add(Phase(value.strip().upper()))
-        except ValueError:
-            raise ParameterError(
-                "PHASE", f"{value[:40]!r} is not a phase.", hint=f"The phases are {', '.join(Phase)}."
-            ) from None
     after = parameters.one("AFTER")
     return JobFilter(
-        frozenset(phases),
+        frozenset(map(read_phase, parameters.all("PHASE"))),
         None if after is None else read_time("AFTER", after),
         parameters.integer("LAST", least=1),
     )
 
 
+def read_phase(value: str) -> Phase:
+    """Read the name of a phase.
+
+    Raises
+    ------
+    ParameterError
+        If it is none.
+    """
+    try:
+        return Phase(value.strip().upper())
+    except ValueError:
+        raise ParameterError(
+            "PHASE", f"{value[:40]!r} is not a phase.", hint=f"The phases are {', '.join(Phase)}."
+        ) from None
+
+
 def read_time(name: str, value: str) -> datetime:
-    """Read a time in UTC, with or without Z (DALI 1.1, section 3.1.2).
+    """Read a time in UTC, with or without Z (DALI 1.1, section 3.1.2), a day, a month or a year.
 
     Raises
     ------
     ParameterError
         If it is not one, or of another time zone.
     """
-    found = _TIME.fullmatch(value.strip().replace(" 00:00", "+00:00"))  # a plus sign that was not percent-encoded
+    text = value.strip()
+    found = _TIME.fullmatch(text) or _DAYS.fullmatch(text)
     try:
         if found is None:
             raise ValueError
-        day, clock, fraction = found.groups()
-        moment = datetime.fromisoformat(f"{day}T{clock or '00:00'}").replace(tzinfo=UTC)
+        part = {"day": "01", "clock": "00:00", "fraction": "", **found.groupdict()}
+        day = f"{part['year']}-{part['month'] or '01'}-{part['day']}"
+        moment = datetime.fromisoformat(f"{day}T{part['clock'] or '00:00'}")
     except ValueError:
         raise ParameterError(
             name, f"{value[:40]!r} is not a time in UTC.", hint="Write it like 2026-01-31T23:59:59Z."
         ) from None
-    return moment.replace(microsecond=int(float(fraction or 0) * 1e6))
+    return moment.replace(microsecond=int((part["fraction"] or "")[:6].ljust(6, "0")), tzinfo=UTC)
 
 
 def _run_id(parameters: Parameters) -> str | None:
@@ -269,5 +296,11 @@ CONTROL = frozenset({"PHASE", "ACTION"})
 
 
 def _job_parameters(parameters: Parameters) -> list[tuple[str, str]]:
-    """Return what belongs to the job, each pair once."""
-    return list(dict.fromkeys((name, value) for name, value in parameters.pairs() if name not in CONTROL))
+    """Return what belongs to the job, each pair once; what has no name can mean nothing."""
+    return list(dict.fromkeys((name, value) for name, value in parameters.pairs() if name and name not in CONTROL))
+
+
+def _no_job(job_id: str) -> NotFoundError:
+    return NotFoundError(
+        f"There is no job {job_id[:40]!r}.", hint="It never was, was deleted, or its destruction time has passed."
+    )

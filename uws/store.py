@@ -49,9 +49,16 @@ _USED = text("""
 _ADD_PARAMETERS = text("""
     UPDATE uws.jobs
     SET run_id = coalesce(:run_id, run_id),
-        parameters = coalesce((SELECT jsonb_agg(p) FROM jsonb_array_elements(parameters) AS p
-                               WHERE CAST(:run_id AS text) IS NULL OR p ->> 0 <> 'RUNID'), '[]')
-                     || CAST(:parameters AS jsonb)
+        parameters = (
+            SELECT coalesce(jsonb_agg(pair ORDER BY place), '[]')
+            FROM (
+                SELECT pair, min(place) AS place
+                FROM jsonb_array_elements(parameters || CAST(:parameters AS jsonb))
+                    WITH ORDINALITY AS given (pair, place)
+                WHERE CAST(:run_id AS text) IS NULL OR pair ->> 0 <> 'RUNID' OR pair ->> 1 = :run_id
+                GROUP BY pair
+            ) AS pairs
+        )
     WHERE job_id = :job_id AND phase = 'PENDING' AND NOT deleted
 """)
 
@@ -226,18 +233,28 @@ class JobStore:
         ]
 
     def add_parameters(self, job_id: str, parameters: Sequence[tuple[str, str]], run_id: str | None) -> bool:
-        """Add parameters to a pending job, a new RUNID in place of the old one; return whether it was pending."""
+        """Add to a pending job the parameters that it has not yet, a new RUNID in place of the old one.
+
+        Returns
+        -------
+        bool
+            Whether it was pending.
+        """
         with transaction(self._engine) as connection:
             values = {"job_id": job_id, "parameters": json.dumps(parameters), "run_id": run_id}
             return bool(connection.execute(_ADD_PARAMETERS, values).rowcount)
 
-    def set_execution_duration(self, job_id: str, seconds: int) -> None:
-        """Set how long a job may run."""
+    def set_execution_duration(self, job_id: str, seconds: int) -> bool:
+        """Set how long a pending job may run; return whether it was pending."""
         with transaction(self._engine) as connection:
-            connection.execute(
-                text("UPDATE uws.jobs SET execution_duration = :seconds WHERE job_id = :job_id"),
+            done = connection.execute(
+                text(
+                    "UPDATE uws.jobs SET execution_duration = :seconds "
+                    "WHERE job_id = :job_id AND phase = 'PENDING' AND NOT deleted"
+                ),
                 {"job_id": job_id, "seconds": seconds},
             )
+            return bool(done.rowcount)
 
     def set_destruction(self, job_id: str, moment: datetime, max_retention: int) -> None:
         """Set when a job is destroyed, at most so many seconds from now."""
@@ -260,7 +277,9 @@ class JobStore:
         """
         with transaction(self._engine) as connection:
             self._check_quota(connection, job.account, limits, run=True, already_counted=True)
-            return change_phase(connection, job.job_id, Phase.QUEUED) is not None
+            # From EXECUTING a job goes back to QUEUED too, but never because a client sent RUN twice.
+            pending = "NOT deleted AND phase = 'PENDING'"
+            return change_phase(connection, job.job_id, Phase.QUEUED, condition=pending) is not None
 
     def abort(self, job_id: str) -> Phase | None:
         """Abort a job that waits at once, or ask the worker of one that runs; return the phase it is in then."""

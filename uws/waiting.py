@@ -29,6 +29,8 @@ class Waiting:
     def __init__(self, store: JobStore, conninfo: str) -> None:
         self._store = store
         self._watched: dict[str, set[Watch]] = defaultdict(set)
+        self._watches = 0
+        self._ending = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._listener = Listener(conninfo, ["vo_job_phase"], heard=self._hear, missed=self._look, name="jobs")
 
@@ -42,23 +44,26 @@ class Waiting:
         self._listener.stop()
 
     def answer_all(self) -> None:
-        """Answer whoever waits, as when the process is to end; from any thread or signal handler."""
+        """Answer whoever waits or comes later: the process is to end. From any thread or signal handler."""
+        self._ending = True
         for job_id in list(self._watched):
             self._soon(job_id)
 
     @property
     def full(self) -> bool:
-        """Whether so many clients wait that further ones are answered at once."""
-        return sum(map(len, self._watched.values())) >= MAX_WATCHES
+        """Whether nobody can wait any longer: too many do already, or the process is to end."""
+        return self._ending or self._watches >= MAX_WATCHES
 
     @contextmanager
     def watch(self, job_id: str) -> Iterator[Watch]:
         """Watch a job from now on; read it within the ``with`` block, so that no change falls in between."""
         watch = Watch()
         self._watched[job_id].add(watch)
+        self._watches += 1
         try:
             yield watch
         finally:
+            self._watches -= 1
             self._watched[job_id].discard(watch)
             if not self._watched[job_id]:
                 del self._watched[job_id]
@@ -68,12 +73,12 @@ class Waiting:
 
     def _look(self) -> None:
         """Compare the phases that are watched with the store, for notifications that were missed."""
-        known = {job_id: watch.phase for job_id, watches in list(self._watched.items()) for watch in list(watches)}
+        known = {job_id: {watch.phase for watch in list(watches)} for job_id, watches in list(self._watched.items())}
         if not known:
             return
         now = self._store.phases(list(known))
-        for job_id, phase in known.items():
-            if now.get(job_id) != phase:
+        for job_id, phases in known.items():
+            if phases - {None, now.get(job_id)}:  # None: it will be read only now
                 self._soon(job_id)
 
     def _soon(self, job_id: str) -> None:
@@ -93,8 +98,12 @@ class Watch:
         self.phase: Phase | None = None
 
     async def wait(self, phase: Phase, seconds: float) -> None:
-        """Return when the job has changed since the watch began, or the time is over; `phase` is what was read."""
+        """Return when the job may have changed since the watch began or was used last, or the time is over.
+
+        Whoever waits reads the job again to know: what is heard may be older than `phase`, which was read.
+        """
         self.phase = phase
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self.changed.wait()
+        self.changed.clear()

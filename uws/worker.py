@@ -26,6 +26,8 @@ BEAT_SECONDS = 1.0
 """How often a worker proves that it lives."""
 LEASE_SECONDS = 5.0
 """A worker whose beat stands still for so long, by the clock of whoever looks, is taken for dead."""
+STALL_SECONDS = 3.0
+"""When so much lies between two looks, whoever looks or the database stood still, and nobody is dead for that."""
 POLL_SECONDS = 1.0
 """How often the queue is looked at although no notification came."""
 STOP_EVERY = 0.1
@@ -95,12 +97,16 @@ class Worker:
         self._limits = limits
         self._slots = slots
         self._drain_time = drain_time
-        self._running: dict[str, Running] = {}
+        self._running: dict[tuple[str, int], Running] = {}
         self._lock = threading.Lock()
+        self._stops: set[str] = set()
+        self._doubtful = False
+        self._away_since: float | None = None
         self._wake = threading.Event()
         self._leaving = threading.Event()
         self._ended = threading.Event()
         self._seen: dict[str, tuple[int, float]] = {}
+        self._looked = time.monotonic()
         self._threads = ThreadPoolExecutor(slots, thread_name_prefix="job")
         self._listener = Listener(
             conninfo,
@@ -127,7 +133,7 @@ class Worker:
         self._listener.start()
         helpers = [
             threading.Thread(target=target, name=target.__name__.strip("_"), daemon=True)
-            for target in (self._beat, self._stop_jobs, self._tidy)
+            for target in (self._beat, self._watch, self._stop_jobs, self._tidy)
         ]
         for thread in helpers:
             thread.start()
@@ -153,28 +159,48 @@ class Worker:
 
     def _fill(self) -> None:
         """Lease jobs while there are free slots."""
+        if self._doubtful:
+            self._return_unknown()
         while len(self._running) < self._slots and not self._leaving.is_set():
+            self._stops.clear()
+            self._doubtful = True
             job = self._queue.lease(self.worker_id, sorted(self._executors), self._limits.running_jobs)
+            self._doubtful = False
             if job is None:
                 return
             running = Running(job, JobContext(job, self._files, self._limits))
             with self._lock:
-                self._running[job.job_id] = running
+                self._running[job.job_id, job.attempt] = running
+            if job.job_id in self._stops:  # asked before it was among those that run
+                running.context.stopping = Stop.ASKED
             self._threads.submit(self._work, running)
+
+    def _return_unknown(self) -> None:
+        """Hand back leases that this worker has without knowing: the database went away before it answered."""
+        for job in self._queue.held(self.worker_id):
+            if (job.job_id, job.attempt) not in self._running:
+                log.warning("lease.unknown", job=job.job_id, attempt=job.attempt)
+                self._queue.hand_back(job, counts=False)
+        self._doubtful = False
 
     def _work(self, running: Running) -> None:
         """Run one job in this thread and report how it ended; nothing escapes from here."""
         job, context = running.job, running.context
-        kept = False
+        kept: object = None
         try:
             report = self._execute(job, context)
-            kept = self._insist(report) is True
+            try:
+                kept = self._insist(report)
+            except Exception:
+                log.exception("job.bug", job=job.job_id)
+                kept = self._insist(lambda: not self._queue.fail(job, summary(_bug(job))))
         except Exception:
             log.exception("job.bug", job=job.job_id)
         finally:
             with self._lock:
-                self._running.pop(job.job_id, None)
-            if not kept:
+                self._running.pop((job.job_id, job.attempt), None)
+            # Without an answer it may be COMPLETED: then its files stay, or the search for orphans finds them.
+            if kept is False:
                 self._clean(context)
             self._wake.set()
 
@@ -188,10 +214,7 @@ class Worker:
         except Exception:
             if context.stopping is None:
                 log.exception("job.bug", job=job.job_id)
-            bug = ServiceError(
-                "The service failed in a way that it should not.", hint=f"Tell its operator the job id {job.job_id}."
-            )
-            return self._report(job, context, bug)
+            return self._report(job, context, _bug(job))
 
         def completed() -> bool:
             if self._queue.complete(job, context.results):
@@ -231,8 +254,10 @@ class Worker:
 
     def _hear(self, channel: str, payload: str) -> None:
         if channel == "vo_job_stop":
-            running = self._running.get(payload)
-            if running is not None:
+            self._stops.add(payload)
+            with self._lock:
+                jobs = [running for running in self._running.values() if running.job.job_id == payload]
+            for running in jobs:
                 running.context.stopping = running.context.stopping or Stop.ASKED
         else:
             self._wake.set()
@@ -244,19 +269,23 @@ class Worker:
             with self._lock:
                 jobs = list(self._running.values())
             for running in jobs:
-                if running.deadline is not None and now > running.deadline:
-                    running.context.stop(Stop.TIME)
-                elif running.context.stopping is not None:
-                    running.context.stop(running.context.stopping)
+                late = running.deadline is not None and now > running.deadline
+                reason = Stop.TIME if late else running.context.stopping
+                if reason is not None:
+                    try:
+                        running.context.stop(reason)
+                    except Exception:
+                        log.exception("worker.bug", thread="_stop_jobs")
 
     def _beat(self) -> None:
-        """Prove that this worker lives, and bury those that do not."""
+        """Prove that this worker lives; nothing that may take long happens in this thread."""
         while not self._ended.wait(BEAT_SECONDS):
-            try:
-                self._beat_once()
-                self._bury()
-            except UnavailableError as error:
-                log.warning("worker.database", reason=str(error))
+            self._attempt(self._beat_once)
+
+    def _watch(self) -> None:
+        """Bury the workers that do not live."""
+        while not self._ended.wait(BEAT_SECONDS):
+            if not self._attempt(self._bury):
                 self._seen.clear()  # while the database was away nobody could beat
 
     def _beat_once(self) -> None:
@@ -280,16 +309,20 @@ class Worker:
 
     def _bury(self) -> None:
         """Bury workers whose beat has stood still, and queue their jobs again."""
+        rows = self._queue.workers()
         now = time.monotonic()
+        if now - self._looked > STALL_SECONDS:
+            self._seen.clear()
+        self._looked = now
         seen: dict[str, tuple[int, float]] = {}
-        for row in self._queue.workers():
+        for row in rows:
             beat, since = self._seen.get(row.worker_id, (row.beat, now))
             seen[row.worker_id] = (row.beat, since if beat == row.beat else now)
             silent = now - seen[row.worker_id][1] > LEASE_SECONDS
             if silent and row.worker_id != self.worker_id and self._queue.bury(row.worker_id, row.beat):
                 log.warning("worker.dead", worker=row.worker_id, host=row.host, pid=row.pid)
         self._seen = seen
-        lost = self._queue.take_over(self._attempts)
+        lost = self._queue.take_over(self._attempts, lost=self._cleaner.discard)
         if lost:
             log.warning("leases.expired", jobs=lost)
 
@@ -298,7 +331,35 @@ class Worker:
             try:
                 self._cleaner.clean()
             except ServiceError as error:
-                log.warning("cleaning.failed", reason=str(error))
+                if self._away_since is None:  # the other threads have not said it already
+                    log.warning("cleaning.failed", reason=str(error))
+            except Exception:
+                log.exception("worker.bug", thread="_tidy")
+
+    def _attempt(self, call: Callable[[], object]) -> bool:
+        """Call once, and say whether it worked; the thread goes on whatever happens."""
+        try:
+            call()
+        except UnavailableError as error:
+            self._note(error)
+            return False
+        except Exception:
+            log.exception("worker.bug", thread=threading.current_thread().name)
+            return False
+        self._note(None)
+        return True
+
+    def _note(self, error: UnavailableError | None) -> None:
+        """Log that the database went away or is back: once, whichever thread sees it first."""
+        with self._lock:
+            before = self._away_since
+            if (error is None) == (before is None):
+                return
+            self._away_since = None if error is None else time.monotonic()
+        if before is not None:
+            log.info("worker.database_back", seconds=round(time.monotonic() - before, 1))
+        else:
+            log.warning("worker.database", reason=str(error))
 
     def _drain(self) -> None:
         end = time.monotonic() + self._drain_time
@@ -319,15 +380,24 @@ class Worker:
         begun = time.monotonic()
         while True:
             try:
-                return call()
+                result = call()
             except UnavailableError as error:
                 if seconds is not None and time.monotonic() - begun > seconds:
                     return None
                 if self._ended.is_set() or (self._leaving.is_set() and seconds is None and not self._running):
                     return None
-                log.warning("worker.database", reason=str(error))
+                self._note(error)
                 self._ended.wait(pause)
                 pause = min(pause * 2, longest)
+            else:
+                self._note(None)
+                return result
+
+
+def _bug(job: Job) -> ServiceError:
+    return ServiceError(
+        "The service failed in a way that it should not.", hint=f"Tell its operator the job id {job.job_id}."
+    )
 
 
 def summary(error: ServiceError) -> ErrorSummary:

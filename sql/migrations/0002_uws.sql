@@ -49,6 +49,8 @@ CREATE TABLE uws.jobs (
 ) WITH (fillfactor = 70);                   -- progress is rewritten in place
 
 CREATE INDEX jobs_listed ON uws.jobs (account, service, created DESC, job_id DESC) WHERE NOT deleted;
+CREATE INDEX jobs_by_phase ON uws.jobs (account, service, phase, created DESC, job_id DESC) WHERE NOT deleted;
+CREATE INDEX jobs_newest ON uws.jobs (created DESC, job_id DESC) WHERE NOT deleted;  -- the operator's list
 CREATE INDEX jobs_waiting ON uws.jobs (account) WHERE phase IN ('PENDING', 'QUEUED') AND NOT deleted;
 CREATE INDEX jobs_queued ON uws.jobs (account, queued, job_id) WHERE phase = 'QUEUED' AND NOT deleted;
 CREATE INDEX jobs_executing ON uws.jobs (worker_id) WHERE phase = 'EXECUTING';

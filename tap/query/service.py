@@ -133,6 +133,7 @@ class RunningQuery:
         self.error: ServiceError | None = None
         self._ahead: ReadAhead | None = None
         self._begun = False
+        self._cancelled = False
         self._started = time.perf_counter()
         self._bytes = 0
         self._outcome = "abandoned"
@@ -187,6 +188,7 @@ class RunningQuery:
 
     def cancel(self) -> None:
         """Stop the query in the database."""
+        self._cancelled = True
         if self.stream is not None:
             self.stream.cancel()
 
@@ -197,7 +199,9 @@ class RunningQuery:
         if self.stream is not None:
             self._finish_reading(self.stream)
             self.stream.close()
-        if self.done and self._outcome == "abandoned":
+        if self._cancelled:
+            self._outcome = "abandoned"
+        elif self.done and self._outcome == "abandoned":
             self._outcome = "completed"
         metrics.QUERIES.labels(self._outcome).inc()
         metrics.QUERY_ROWS.inc(self.rows)
@@ -241,7 +245,7 @@ class RunningQuery:
         self.done = True
         # MAXREC=0 asks for metadata only and is answered as cut (DALI 1.1, section 3.4.4).
         cut = overflow or self.request.maxrec == 0
-        return [writer.end(Outcome(rows=self.rows, overflow=cut, error=str(error) if error else None))]
+        return [writer.end(Outcome(rows=self.rows, overflow=cut, error=error.text() if error else None))]
 
     def _count(self, blocks: list[Any]) -> list[Any]:
         self._bytes += sum(len(block) if isinstance(block, bytes) else memoryview(block).nbytes for block in blocks)

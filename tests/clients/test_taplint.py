@@ -10,7 +10,8 @@ import pytest
 
 from tests.conftest import Service
 
-STAGES = ("TMV", "TME", "TMS", "TMC", "CPV", "CAP", "AVV", "QGE", "QPO", "MDQ", "EXA")
+STAGES = ("TMV", "TME", "TMS", "TMC", "CPV", "CAP", "AVV", "QGE", "QPO", "QAS", "UWS", "MDQ", "EXA")
+"""All but those for what is not offered: uploads (UPL), ObsCore (OBS), ObsLocTAP (LOC)."""
 ALLOWED = {
     "CAP-CULF": "taplint 3.4.7 knows the feature types of TAPRegExt 1.0 only; ADQL 2.1 demands them in lower case, and "
     "brings new ones. The old spelling stands beside the new one where there was one.",
@@ -30,7 +31,7 @@ def report(service: Service) -> str:
         "taplint",
         f"tapurl={service.tap}",
         f"stages={' '.join(STAGES)}",
-        "report=EWSF",
+        "report=EWISF",
         "maxrepeat=50",
     ]
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=300).stdout
@@ -67,6 +68,15 @@ def test_every_query_of_taplint_succeeded(report: str) -> None:
     figures = [(int(done), int(tried)) for done, tried in _DONE.findall(report)]
     assert len(figures) >= 5
     assert all(done == tried > 0 for done, tried in figures), report
+
+
+def test_jobs_lived_and_died(report: str) -> None:
+    """The stage UWS makes three jobs, and sends parameters and phases; where all is well it says nothing more."""
+    infos = counted(report, "I")
+    assert infos["UWS-CJOB"] == 3
+    assert infos["UWS-POPA"] == 4
+    assert "UWS job document explicitly V1.1" in report
+    assert report.count("Submitted query at ") == 7  # QAS: five that succeed, two that have to fail
 
 
 def test_all_tables_were_seen(report: str) -> None:

@@ -99,7 +99,7 @@ def test_availability_tells_since_when(service: Service) -> None:
     document = Availability.from_xml(ask(service, "/tap/availability").body)
     assert document.available
     assert document.up_since is not None
-    [note] = document.note
+    [note] = document.note or []
     assert re.fullmatch(r"workers: 1 with \d+ slots; \d+ jobs run, \d+ wait, .* leases expired so far", str(note))
 
 

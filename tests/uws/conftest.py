@@ -1,4 +1,4 @@
-"""One database of jobs for a module's tests, empty before each of them."""
+"""One database of jobs for the tests in this folder, empty before each of them."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ import psycopg2
 import pytest
 
 from sql import read_sql
-from tests.conftest import free_port
 from tests.uws.database import Database
 from vo.core import migrations
 from vo.core.settings import OWNER_ROLE, Settings
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def migrated(cluster: Settings) -> Iterator[Settings]:
     """Settings for a database of the owner's that migrations have made."""
-    name = f"jobs_{free_port()}"
+    name = "jobs"
     urls = {
         database: cluster.url("postgres").set(database=database).render_as_string(hide_password=False)
         for database in ("postgres", name)

@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from uws.negotiation import wants_html
 from vo.core.context import request_id
 from vo.core.dali.errors import error_response
 from vo.core.errors import ServiceError
@@ -18,9 +19,14 @@ log = structlog.get_logger()
 
 
 def _as_text(request: Request) -> bool:
-    """Whether people or text clients read the answer: outside TAP, or where a text format is asked for."""
-    wanted = getattr(request.state, "text_format", False)
-    return bool(wanted) or not request.url.path.startswith("/tap")
+    """Whether people or text clients read the answer.
+
+    So it is outside TAP, in a browser, where a text format is asked for, and below a job list: UWS has no form for
+    errors of its own, and pyvo shows the reason only where it is text.
+    """
+    path = request.url.path
+    wanted = getattr(request.state, "text_format", False) or wants_html(request.headers.get("accept"))
+    return bool(wanted) or not path.startswith("/tap") or path.startswith("/tap/async")
 
 
 async def on_service_error(request: Request, error: ServiceError) -> Response:

@@ -19,6 +19,14 @@ app = typer.Typer(
 )
 database_app = typer.Typer(no_args_is_help=True, help="The database: its address, its migrations, what it must grant.")
 app.add_typer(database_app, name="database")
+jobs_app = typer.Typer(
+    no_args_is_help=True,
+    help="Asynchronous jobs of all callers: look, follow, fetch, abort, delete. ID may be its beginning.",
+)
+app.add_typer(jobs_app, name="jobs")
+
+JobId = Annotated[str, typer.Argument(metavar="ID", help="The job's id, or as much of its beginning as no other has.")]
+JobIds = Annotated[list[str], typer.Argument(metavar="ID…", help="Ids of jobs, or their beginnings.")]
 
 
 @app.command()
@@ -141,3 +149,78 @@ def database_setup_sql() -> None:
     from sql import read_sql  # noqa: PLC0415
 
     typer.echo(read_sql("setup.sql"))
+
+
+@jobs_app.command("list")
+def jobs_list(
+    phase: Annotated[
+        list[str] | None,
+        typer.Option(help="Only jobs in this phase; may be given several times. Default: all but ARCHIVED."),
+    ] = None,
+    after: Annotated[
+        str | None, typer.Option(help="Only jobs created later than this time in UTC, such as 2026-01-31T12:00:00.")
+    ] = None,
+    last: Annotated[int | None, typer.Option(min=1, help="The newest so many. Default: 20.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Not only the newest, but every one.")] = False,
+    account: Annotated[str | None, typer.Option(help="Only jobs of this caller: a user's name or an address.")] = None,
+) -> None:
+    """List jobs, the newest first; in a pipe as lines of values with tabs between them."""
+    from vo.cli.jobs import show_list  # noqa: PLC0415
+
+    show_list(phase or [], after, last, everything, account)
+
+
+@jobs_app.command("show")
+def jobs_show(job: JobId) -> None:
+    """Show all that is known of a job."""
+    from vo.cli.jobs import show  # noqa: PLC0415
+
+    show(job)
+
+
+@jobs_app.command("follow")
+def jobs_follow(job: JobId) -> None:
+    """Watch a job until it ends; the exit status is 0 when it completed. Ctrl-C leaves the job alone."""
+    from vo.cli.jobs import follow  # noqa: PLC0415
+
+    raise typer.Exit(0 if follow(job) else 1)
+
+
+@jobs_app.command("fetch")
+def jobs_fetch(
+    job: JobId,
+    output: Annotated[
+        str | None,
+        typer.Option(help="File or folder to save it in; - is standard output. Default: named after the job."),
+    ] = None,
+    result: Annotated[str | None, typer.Option(help="Which of its results. Default: the only one.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+) -> None:
+    """Save the result of a job."""
+    from vo.cli.jobs import fetch  # noqa: PLC0415
+
+    fetch(job, output, result, force=force)
+
+
+@jobs_app.command("abort")
+def jobs_abort(jobs: JobIds) -> None:
+    """Abort jobs, and wait until they have really stopped."""
+    from vo.cli.jobs import abort  # noqa: PLC0415
+
+    abort(jobs)
+
+
+@jobs_app.command("delete")
+def jobs_delete(jobs: JobIds) -> None:
+    """Delete jobs with their results, stopping those that run."""
+    from vo.cli.jobs import delete  # noqa: PLC0415
+
+    delete(jobs)
+
+
+@jobs_app.command("workers")
+def jobs_workers() -> None:
+    """List the workers: where they run, how much they do, and when each was last seen."""
+    from vo.cli.jobs import show_workers  # noqa: PLC0415
+
+    show_workers()

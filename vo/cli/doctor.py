@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import re
+import secrets
 import shlex
 import shutil
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
 
 import psycopg2
 from psycopg2 import extensions
 from rich.markup import escape
 
 from sql import read_sql
+from tap.query.jobs import SERVICE
+from uws.overview import Overview
+from uws.pages import duration, size
+from uws.queue import Queue
+from vo.app.parts import WORKER_SILENCE
 from vo.cli.progress import console
 from vo.core import migrations
 from vo.core.cluster import Cluster
-from vo.core.database import connect, fetch_value
-from vo.core.errors import ServiceError
+from vo.core.database import connect, fetch_value, owner_engine
+from vo.core.errors import ServiceError, UnavailableError
+from vo.core.files import FileStore
 from vo.core.settings import TAP_ROLE, Settings, load_settings, make_home
 
 REQUIRED = {
@@ -49,6 +58,19 @@ FORBIDDEN = {
 }
 """What ADQL's role must not be able to do, and a statement that tries."""
 
+_CONNECTIONS = """
+    SELECT current_setting('max_connections')::integer
+           - current_setting('superuser_reserved_connections')::integer
+           - coalesce(current_setting('reserved_connections', true)::integer, 0),
+           (SELECT rolconnlimit FROM pg_roles WHERE rolname = %s)
+"""
+READER_CONNECTIONS = 3, 1
+"""What a process that answers HTTP, and a worker, open as ADQL's role beside one connection a query: each pool's first
+connection, which is only cloned, and the one that availability tests."""
+OWNER_CONNECTIONS = 8, 6
+"""What they open as the owner at most, a worker one a slot besides: pools for small statements, and two that listen."""
+
+_WITH_KEYS = re.compile(r"://[^/@\s]*@")
 _SETTINGS_OF_ROLE = """
     SELECT coalesce(array_agg(lower(split_part(setting, '=', 1))), '{}')
     FROM pg_roles, unnest(rolconfig) AS setting
@@ -124,7 +146,10 @@ def findings() -> Iterator[Finding]:
         stack.callback(owner.close)
         yield Finding(True, "the owner's role can connect")
         yield from database_checks(settings, owner)
-        yield service(settings)
+        yield results(settings)
+        answers, finding = service(settings)
+        yield finding
+        yield from work(settings, owner, answers=answers)
 
 
 def disk(settings: Settings) -> Finding:
@@ -203,16 +228,101 @@ def published_checks(owner: extensions.connection) -> Iterator[Finding]:
         yield Finding(True, "ADQL's role can read every published table")
 
 
-def service(settings: Settings) -> Finding:
+def results(settings: Settings) -> Finding:
+    """Check that results of jobs can be stored, by storing something."""
+    place = _WITH_KEYS.sub("://…@", settings.results_location)
+    probe = f"doctor-{secrets.token_hex(8)}"
+    try:
+        files = FileStore(settings.results_location)
+        try:
+            with files.write(f"{probe}/probe") as stored:
+                stored.write(b"written by vo doctor")
+        finally:
+            files.delete_folder(probe)
+        free = files.free()
+    except ServiceError as error:
+        return Finding(False, f"results cannot be stored in {place}: {error.message}", error.hint or "")
+    if free is None:
+        return Finding(True, f"results can be stored in {place}")
+    disk = Path(settings.results_location.removeprefix("file://")).resolve()
+    while not disk.is_mount():
+        disk = disk.parent
+    return Finding(
+        free >= settings.min_disk,
+        f"results can be stored in {place}; {free / 2**30:.1f} GiB free on the disk at {disk}",
+        f"No result is stored below {size(settings.min_disk)} (VO_MIN_DISK): make room, delete jobs "
+        "(vo jobs list, vo jobs delete), or move VO_RESULTS to another disk.",
+    )
+
+
+def service(settings: Settings) -> tuple[bool, Finding]:
     """Check whether the service answers, which it need not."""
     url = f"{settings.local_url}/tap/availability"
     try:
         with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310  (our own address)
             body = answer.read().decode()
     except OSError:
-        return Finding(True, f"no service answers at {settings.local_url} now; start it with: vo serve")
-    return Finding(
+        return False, Finding(True, f"no service answers at {settings.local_url} now; start it with: vo serve")
+    return True, Finding(
         "<available>true" in body,
         f"the service at {settings.local_url} answers",
         f"It calls itself not available: {url}",
+    )
+
+
+def work(settings: Settings, owner: extensions.connection, *, answers: bool) -> Iterator[Finding]:
+    """Check the workers, where the database has jobs at all, and the connections that all processes may open."""
+    engine = owner_engine(settings)
+    try:
+        alive = [
+            worker for worker in Overview(engine, SERVICE, about="QUERY").workers() if worker.silent < WORKER_SILENCE
+        ]
+        figures = Queue(engine).statistics()
+    except UnavailableError:
+        return  # an old database, which was told above
+    finally:
+        engine.dispose()
+    if alive:
+        hosts = ", ".join(sorted({worker.host for worker in alive}))
+        yield Finding(
+            True,
+            f"workers: {len(alive)} alive on {hosts}, with {sum(worker.slots for worker in alive)} slots; "
+            f"{figures.executing} jobs run, {figures.queued} wait",
+        )
+    elif figures.queued or answers:
+        oldest = duration(timedelta(seconds=figures.queue_age))
+        yield Finding(
+            False,
+            "no worker runs" + (f", and {figures.queued} jobs wait, the oldest for {oldest}" if figures.queued else ""),
+            "Start one with vo worker, or let vo serve start them: VO_WORKERS says how many "
+            f"(it is {settings.workers}), and the log says why one ended.",
+        )
+    else:
+        yield Finding(True, f"no worker runs now; vo serve starts {settings.workers}")
+    yield connections(
+        settings,
+        owner,
+        workers=max(settings.workers, len(alive)),
+        slots=max(settings.workers * settings.worker_slots, sum(worker.slots for worker in alive)),
+    )
+
+
+def connections(settings: Settings, owner: extensions.connection, *, workers: int, slots: int) -> Finding:
+    """Check that PostgreSQL takes the connections which all processes may open when they are busy."""
+    with owner.cursor() as cursor:
+        cursor.execute(_CONNECTIONS, (TAP_ROLE,))
+        row = cursor.fetchone()
+    most, of_role = row or (0, 0)
+    web, worker = READER_CONNECTIONS
+    readers = settings.processes * (settings.connections + web) + slots + workers * worker
+    web, worker = OWNER_CONNECTIONS
+    all_together = readers + settings.processes * web + slots + workers * worker
+    what = f"at most {all_together} connections, {readers} of them as ADQL's role"
+    lower = "Lower VO_PROCESSES, VO_CONNECTIONS, VO_WORKERS or VO_WORKER_SLOTS"
+    if 0 <= of_role < readers:
+        return Finding(False, f"{what}; the role may have {of_role}", f"{lower}.")
+    return Finding(
+        all_together <= most,
+        f"{what}; PostgreSQL takes {most}",
+        f"{lower}; or as superuser run ALTER SYSTEM SET max_connections = {all_together + 10}, and restart PostgreSQL.",
     )

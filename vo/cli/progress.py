@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from tap.ingest.models import IngestReport
-from tap.ingest.service import Progress as OnProgress
+if TYPE_CHECKING:  # most commands print without ingesting
+    from tap.ingest.models import IngestReport
+    from tap.ingest.service import Progress as OnProgress
 
 console = Console(stderr=True, highlight=False)
 

@@ -54,6 +54,7 @@ class Listener:
         self._missed = missed
         self._name = name
         self._stopped = threading.Event()
+        self._lost = False
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -78,8 +79,12 @@ class Listener:
                 finally:
                     connection.close()
             except (psycopg2.Error, ServiceError) as error:
-                log.warning("listener.lost", listener=self._name, reason=type(error).__name__)
-                self._stopped.wait(RETRY_SECONDS)
+                if not self._lost:  # once, however long the database stays away
+                    log.warning("listener.lost", listener=self._name, reason=type(error).__name__)
+                self._lost = True
+            except Exception:  # a bug of whoever listens must not make it deaf for ever
+                log.exception("listener.bug", listener=self._name)
+            self._stopped.wait(RETRY_SECONDS)
 
     def _listen(self, connection: psycopg2.extensions.connection) -> None:
         connection.autocommit = True
@@ -87,9 +92,14 @@ class Listener:
             for channel in self._channels:
                 cursor.execute(f"LISTEN {channel}")
             self._missed()
+            if self._lost:
+                log.info("listener.found", listener=self._name)
+                self._lost = False
             checked = time.monotonic()
+            readable = select.poll()  # unlike select() it takes any file number: many clients may be connected
+            readable.register(connection, select.POLLIN)
             while not self._stopped.is_set():
-                if select.select([connection], [], [], 0.5)[0]:
+                if readable.poll(500):
                     connection.poll()
                     self._pass_on(connection)
                 if time.monotonic() - checked > POLL_SECONDS:

@@ -18,6 +18,7 @@ from sql import read_sql
 from tests.conftest import Service, free_port, make_home, wait_until
 from vo.cli.doctor import LIMITS
 from vo.core.cluster import Cluster
+from vo.core.migrations import head
 from vo.core.settings import load_settings
 
 OWNER_PASSWORD = "owner/s%cret"
@@ -162,7 +163,7 @@ def test_from_nothing_to_a_query(server: Server, stack: Service, tmp_path: Path)
     server.psql(setup)
     server.psql(setup)  # doing it again changes nothing
     assert "vo database migrate" in fails(stack, "doctor")
-    assert "migration 0002" in stack.vo("database", "migrate").stdout
+    assert f"migration {head()}" in stack.vo("database", "migrate").stdout
 
     table = tmp_path / "stars.csv"
     table.write_text("name,ra,dec\na,10.0,20.0\nb,10.1,20.0\nc,200.0,-20.0\n")
@@ -220,7 +221,7 @@ def test_doctor_sees_what_is_broken(server: Server, stack: Service, damage: str,
         assert advice in fails(stack, "doctor")
     finally:
         server.psql(
-            "UPDATE vo.alembic_version SET version_num = '0001'; REVOKE ALL ON SCHEMA vo FROM vo_tap;"
+            f"UPDATE vo.alembic_version SET version_num = '{head()}'; REVOKE ALL ON SCHEMA vo FROM vo_tap;"
             "REVOKE ALL ON vo.published_tables FROM vo_tap; GRANT USAGE ON SCHEMA own TO vo_tap;"
             f"GRANT SELECT ON tap_schema.tables TO vo_tap; ALTER ROLE vo_tap PASSWORD '{TAP_PASSWORD}'"
         )

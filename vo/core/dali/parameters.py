@@ -7,6 +7,9 @@ from collections.abc import Iterable
 
 from vo.core.errors import ParameterError
 
+MAX_DIGITS = 18
+"""Of an integer; what is longer does not fit into 64 bits."""
+
 
 class Parameters:
     """The parameters of one request.
@@ -58,7 +61,11 @@ class Parameters:
             return None
         text = value.strip()
         digits = text.removeprefix("+")
-        if not (digits.isascii() and digits.isdigit() and len(digits) <= 18) or int(digits) < least:
-            shown = text if len(text) <= 40 else text[:40] + "…"
+        shown = text if len(text) <= 40 else text[:40] + "…"
+        if not (digits.isascii() and digits.isdigit()):
+            raise ParameterError(name, f"{shown!r} is not an integer of at least {least}.")
+        if len(digits) > MAX_DIGITS:
+            raise ParameterError(name, f"{shown!r} is too large: it has {len(digits)} digits.")
+        if int(digits) < least:
             raise ParameterError(name, f"{shown!r} is not an integer of at least {least}.")
         return int(digits)
