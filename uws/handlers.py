@@ -153,6 +153,8 @@ class JobHandlers:
             job = await self._get(request)
             if seconds > 0 and phase in (None, job.phase):
                 job = await self._wait(request, watch, job.phase, until=arrived + seconds) or job
+        if job.phase is Phase.QUEUED:
+            job = await self._call(self._jobs.with_turn, job)
         if wants_html(request.headers.get("accept")):
             return HTMLResponse(self._pages.job(job, self._url_of(job), self._url, self._title), headers=NEGOTIATED)
         return Response(xml.job_document(job, self._url_of(job)), headers=NEGOTIATED, media_type=XML)

@@ -93,6 +93,7 @@ class WorkerRow:
     worker_id: str
     beat: int
     host: str
+    machine: str
     pid: int
     slots: int
     draining: bool
@@ -125,15 +126,26 @@ class Queue:
         self._engine = engine
         event.listen(engine, "connect", _end_when_frozen)
 
-    def register(self, worker_id: str, *, host: str, pid: int, slots: int, services: Sequence[str]) -> None:
+    def register(
+        self, worker_id: str, *, host: str, machine: str, pid: int, slots: int, services: Sequence[str]
+    ) -> None:
         """Record a worker that begins."""
         statement = text(
-            "INSERT INTO uws.workers (worker_id, host, pid, slots, services) "
-            "VALUES (:worker_id, :host, :pid, :slots, :services)"
+            "INSERT INTO uws.workers (worker_id, host, machine, pid, slots, services) "
+            "VALUES (:worker_id, :host, :machine, :pid, :slots, :services)"
         )
         with transaction(self._engine) as connection:
-            values = {"worker_id": worker_id, "host": host, "pid": pid, "slots": slots, "services": list(services)}
-            connection.execute(statement, values)
+            connection.execute(
+                statement,
+                {
+                    "worker_id": worker_id,
+                    "host": host,
+                    "machine": machine,
+                    "pid": pid,
+                    "slots": slots,
+                    "services": list(services),
+                },
+            )
 
     def leave(self, worker_id: str) -> None:
         """Take out a worker that ends."""
@@ -214,6 +226,14 @@ class Queue:
                 {"account": found.account},
             )
             return job
+
+    def stored_bytes(self, account: str) -> int:
+        """Return the size of all stored results of an account."""
+        with transaction(self._engine) as connection:
+            stored = connection.execute(
+                text("SELECT stored_bytes FROM uws.accounts WHERE account = :account"), {"account": account}
+            )
+            return stored.scalar() or 0
 
     def held(self, worker_id: str) -> list[Job]:
         """Return the jobs whose leases a worker holds."""
@@ -308,7 +328,10 @@ class Queue:
         """Return the workers that are not buried."""
         with transaction(self._engine) as connection:
             rows = connection.execute(
-                text("SELECT worker_id, beat, host, pid, slots, draining, seen FROM uws.workers ORDER BY started")
+                text(
+                    "SELECT worker_id, beat, host, machine, pid, slots, draining, seen "
+                    "FROM uws.workers ORDER BY started"
+                )
             ).all()
         return [WorkerRow(*row) for row in rows]
 

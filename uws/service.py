@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from uws.executor import folder_of
-from uws.models import Job, JobFilter, JobReference, Phase, Result
+from uws.models import Job, JobFilter, JobReference, Phase, Progress, Result
 from uws.store import JobStore
 from vo.core.callers import OPERATOR, Caller
 from vo.core.dali.parameters import Parameters
@@ -92,6 +93,16 @@ class Jobs:
             raise ForbiddenError(f"The job {job_id} belongs to somebody else.")
         return job
 
+    def with_turn(self, job: Job) -> Job:
+        """Return a queued job with a word on what it waits for, any other job as it is."""
+        if job.phase is not Phase.QUEUED:
+            return job
+        ahead = self._store.ahead(job)
+        stage = "waits for its turn"
+        if ahead:
+            stage += f" behind {ahead} of your own" if ahead > 1 else " behind one of your own"
+        return replace(job, progress=Progress(stage=stage))
+
     def list_pages(self, caller: Caller, wanted: JobFilter) -> Iterator[Sequence[JobReference]]:
         """Yield the caller's jobs page by page, the newest first."""
         account = None if caller is OPERATOR else caller.account
@@ -138,7 +149,7 @@ class Jobs:
         job = self.get(caller, job_id)
         match self._asked_phase(parameters, {"RUN", "ABORT"}):
             case "RUN":
-                if job.phase is Phase.PENDING and self._store.queue(job, self.limits):
+                if job.phase is Phase.PENDING and self._store.queue(job.job_id):
                     return job, Phase.QUEUED
                 now = self._phase_now(job)
                 if now not in (Phase.QUEUED, Phase.EXECUTING):

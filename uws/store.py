@@ -14,7 +14,8 @@ from typing import Any
 
 import structlog
 from sqlalchemy import Connection, Engine, Row, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from uws.models import ErrorSummary, Job, JobFilter, JobReference, Phase, Progress, Result
 from vo.core.errors import UnavailableError
@@ -34,6 +35,10 @@ _CREATE = text("""
 """)
 _READ = text("SELECT * FROM uws.jobs WHERE job_id = :job_id AND service = :service AND NOT deleted")
 _PHASES = text("SELECT job_id, phase FROM uws.jobs WHERE job_id = ANY(:job_ids) AND NOT deleted")
+_AHEAD = text("""
+    SELECT count(*) FROM uws.jobs
+    WHERE account = :account AND phase = 'QUEUED' AND NOT deleted AND (queued, job_id) < (:queued, :job_id)
+""")
 _CHANGE = """
     UPDATE uws.jobs SET phase = :after, {changes}
     WHERE job_id = :job_id AND {condition}
@@ -41,10 +46,8 @@ _CHANGE = """
     RETURNING *
 """
 _ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(:key, hashtext(:account))")
-_USED = text("""
-    SELECT coalesce((SELECT stored_bytes FROM uws.accounts WHERE account = :account), 0) AS stored,
-           (SELECT count(*) FROM uws.jobs
-            WHERE account = :account AND phase IN ('PENDING', 'QUEUED') AND NOT deleted) AS waiting
+_WAITING = text("""
+    SELECT count(*) FROM uws.jobs WHERE account = :account AND phase IN ('PENDING', 'QUEUED') AND NOT deleted
 """)
 _ADD_PARAMETERS = text("""
     UPDATE uws.jobs
@@ -74,9 +77,12 @@ def transaction(engine: Engine) -> Iterator[Connection]:
     """
     try:
         with engine.begin() as connection:
+            changes = connection.info["phases"] = []
             yield connection
-    except SQLAlchemyError as error:
+    except (OperationalError, InterfaceError, InternalError, PoolTimeoutError) as error:
         raise UnavailableError("The database does not answer.", hint="Try again in a moment.") from error
+    for change in changes:
+        log.info("uws.phase", **change)
 
 
 def change_phase(
@@ -114,7 +120,7 @@ def change_phase(
     row = connection.execute(statement, {"job_id": job_id, "after": after, **values}).one_or_none()
     if row is None:
         return None
-    log.info("uws.phase", job=job_id, phase=after, attempt=row.attempt)
+    connection.info["phases"].append({"job": job_id, "phase": after, "attempt": row.attempt})
     return job_of(row)
 
 
@@ -150,7 +156,7 @@ class JobStore:
             If the caller has as much as one may have.
         """
         with transaction(self._engine) as connection:
-            self._check_quota(connection, account, limits, run=run)
+            self._check_quota(connection, account, limits)
             row = connection.execute(
                 _CREATE,
                 {
@@ -174,6 +180,13 @@ class JobStore:
         with transaction(self._engine) as connection:
             row = connection.execute(_READ, {"service": service, "job_id": job_id}).one_or_none()
         return None if row is None else job_of(row)
+
+    def ahead(self, job: Job) -> int:
+        """Return how many jobs of the same account were queued before a queued one."""
+        with transaction(self._engine) as connection:
+            values = {"account": job.account, "queued": job.queued, "job_id": job.job_id}
+            ahead: int = connection.execute(_AHEAD, values).scalar_one()
+        return ahead
 
     def phases(self, job_ids: Sequence[str]) -> dict[str, Phase]:
         """Return the phases of those jobs that exist."""
@@ -267,19 +280,12 @@ class JobStore:
                 {"job_id": job_id, "moment": moment, "most": max_retention},
             )
 
-    def queue(self, job: Job, limits: Limits) -> bool:
-        """Queue a pending job; return False if it is not pending any more.
-
-        Raises
-        ------
-        QuotaError
-            If the caller has as much as one may have.
-        """
+    def queue(self, job_id: str) -> bool:
+        """Queue a pending job; return False if it is not pending any more."""
         with transaction(self._engine) as connection:
-            self._check_quota(connection, job.account, limits, run=True, already_counted=True)
             # From EXECUTING a job goes back to QUEUED too, but never because a client sent RUN twice.
             pending = "NOT deleted AND phase = 'PENDING'"
-            return change_phase(connection, job.job_id, Phase.QUEUED, condition=pending) is not None
+            return change_phase(connection, job_id, Phase.QUEUED, condition=pending) is not None
 
     def abort(self, job_id: str) -> Phase | None:
         """Abort a job that waits at once, or ask the worker of one that runs; return the phase it is in then."""
@@ -331,23 +337,10 @@ class JobStore:
             )
             return found.scalar() is not None
 
-    def attempts(self, job_ids: Sequence[str]) -> dict[str, int]:
-        """Return the last attempts of those jobs that exist."""
-        with transaction(self._engine) as connection:
-            rows = connection.execute(
-                text("SELECT job_id, attempt FROM uws.jobs WHERE job_id = ANY(:job_ids)"), {"job_ids": list(job_ids)}
-            )
-            return {row.job_id: row.attempt for row in rows}
-
     @staticmethod
-    def _check_quota(
-        connection: Connection, account: str, limits: Limits, *, run: bool, already_counted: bool = False
-    ) -> None:
+    def _check_quota(connection: Connection, account: str, limits: Limits) -> None:
         connection.execute(_ONE_AT_A_TIME, {"key": ACCOUNT_LOCK, "account": account})
-        used = connection.execute(_USED, {"account": account}).one()
-        limits.check_waiting(used.waiting - already_counted)
-        if run:
-            limits.check_space(used.stored)
+        limits.check_waiting(connection.execute(_WAITING, {"account": account}).scalar_one())
 
 
 def job_of(row: Row[Any]) -> Job:

@@ -10,13 +10,16 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 
 from uws.cleaning import Cleaner
 from uws.executor import Executor, JobContext, Stop
 from uws.models import ErrorSummary, Job, Progress
+from uws.patience import Patience
 from uws.queue import Queue, given_up
+from uws.undertaker import Undertaker, machine
 from vo.core.errors import LimitError, ServiceError, UnavailableError
 from vo.core.files import FileStore
 from vo.core.limits import Limits, time_reached
@@ -24,16 +27,10 @@ from vo.core.listening import Listener
 
 BEAT_SECONDS = 1.0
 """How often a worker proves that it lives."""
-LEASE_SECONDS = 5.0
-"""A worker whose beat stands still for so long, by the clock of whoever looks, is taken for dead."""
-STALL_SECONDS = 3.0
-"""When so much lies between two looks, whoever looks or the database stood still, and nobody is dead for that."""
 POLL_SECONDS = 1.0
 """How often the queue is looked at although no notification came."""
 STOP_EVERY = 0.1
 """Seconds between two attempts to stop a job, and between two looks at execution durations."""
-RETRY_SECONDS = (0.1, 2.0)
-"""First and longest pause before the database is tried again."""
 END_SECONDS = 5.0
 """What jobs have to end in after they were told to; then their leases are left to expire."""
 
@@ -101,12 +98,11 @@ class Worker:
         self._lock = threading.Lock()
         self._stops: set[str] = set()
         self._doubtful = False
-        self._away_since: float | None = None
         self._wake = threading.Event()
         self._leaving = threading.Event()
         self._ended = threading.Event()
-        self._seen: dict[str, tuple[int, float]] = {}
-        self._looked = time.monotonic()
+        self._patience = Patience(self._ended)
+        self._undertaker = Undertaker(queue, self._attempts, cleaner.discard)
         self._threads = ThreadPoolExecutor(slots, thread_name_prefix="job")
         self._listener = Listener(
             conninfo,
@@ -128,7 +124,7 @@ class Worker:
 
     def run(self) -> None:
         """Work until `leave` is called."""
-        self._insist(self._register)
+        self._patience.insist(self._register, self._leaving.is_set)
         log.info("worker.started", worker=self.worker_id, slots=self._slots, services=sorted(self._executors))
         self._listener.start()
         helpers = [
@@ -138,7 +134,7 @@ class Worker:
         for thread in helpers:
             thread.start()
         while not self._leaving.is_set():
-            self._insist(self._fill)
+            self._patience.insist(self._fill, self._leaving.is_set)
             self._wake.wait(POLL_SECONDS)
             self._wake.clear()
         self._drain()
@@ -146,14 +142,19 @@ class Worker:
         self._listener.stop()
         for thread in helpers:
             thread.join(END_SECONDS)
-        self._insist(lambda: self._queue.leave(self.worker_id), seconds=END_SECONDS)
+        self._patience.once(lambda: self._queue.leave(self.worker_id))  # else its silence says it
         self._threads.shutdown(wait=False, cancel_futures=True)
         log.info("worker.left", worker=self.worker_id)
 
     def _register(self) -> None:
         worker_id = secrets.token_hex(8)
         self._queue.register(
-            worker_id, host=socket.gethostname(), pid=os.getpid(), slots=self._slots, services=sorted(self._executors)
+            worker_id,
+            host=socket.gethostname(),
+            machine=machine(),
+            pid=os.getpid(),
+            slots=self._slots,
+            services=sorted(self._executors),
         )
         self.worker_id = worker_id
 
@@ -190,10 +191,11 @@ class Worker:
         try:
             report = self._execute(job, context)
             try:
-                kept = self._insist(report)
+                kept = self._patience.insist(report, self._ended.is_set)
             except Exception:
                 log.exception("job.bug", job=job.job_id)
-                kept = self._insist(lambda: not self._queue.fail(job, summary(_bug(job))))
+                failed = partial(self._queue.fail, job, summary(_bug(job)))
+                kept = self._patience.insist(lambda: not failed(), self._ended.is_set)
         except Exception:
             log.exception("job.bug", job=job.job_id)
         finally:
@@ -208,6 +210,7 @@ class Worker:
         """Do the work; return what reports its end, which is true when the results are to be kept."""
         try:
             context.check()
+            self._limits.check_space(self._queue.stored_bytes(job.account))
             self._executors[job.service].run(job, context)
         except ServiceError as error:
             return self._report(job, context, error)
@@ -280,13 +283,13 @@ class Worker:
     def _beat(self) -> None:
         """Prove that this worker lives; nothing that may take long happens in this thread."""
         while not self._ended.wait(BEAT_SECONDS):
-            self._attempt(self._beat_once)
+            self._patience.once(self._beat_once)
 
     def _watch(self) -> None:
         """Bury the workers that do not live."""
         while not self._ended.wait(BEAT_SECONDS):
-            if not self._attempt(self._bury):
-                self._seen.clear()  # while the database was away nobody could beat
+            if not self._patience.once(lambda: self._undertaker.look(self.worker_id)):
+                self._undertaker.forget()
 
     def _beat_once(self) -> None:
         with self._lock:
@@ -307,59 +310,15 @@ class Worker:
             if item.job.job_id in asked:
                 item.context.stopping = item.context.stopping or Stop.ASKED
 
-    def _bury(self) -> None:
-        """Bury workers whose beat has stood still, and queue their jobs again."""
-        rows = self._queue.workers()
-        now = time.monotonic()
-        if now - self._looked > STALL_SECONDS:
-            self._seen.clear()
-        self._looked = now
-        seen: dict[str, tuple[int, float]] = {}
-        for row in rows:
-            beat, since = self._seen.get(row.worker_id, (row.beat, now))
-            seen[row.worker_id] = (row.beat, since if beat == row.beat else now)
-            silent = now - seen[row.worker_id][1] > LEASE_SECONDS
-            if silent and row.worker_id != self.worker_id and self._queue.bury(row.worker_id, row.beat):
-                log.warning("worker.dead", worker=row.worker_id, host=row.host, pid=row.pid)
-        self._seen = seen
-        lost = self._queue.take_over(self._attempts, lost=self._cleaner.discard)
-        if lost:
-            log.warning("leases.expired", jobs=lost)
-
     def _tidy(self) -> None:
         while not self._ended.wait(self._cleaner.pause):
             try:
                 self._cleaner.clean()
             except ServiceError as error:
-                if self._away_since is None:  # the other threads have not said it already
+                if not self._patience.away:  # then the other threads have said it already
                     log.warning("cleaning.failed", reason=str(error))
             except Exception:
                 log.exception("worker.bug", thread="_tidy")
-
-    def _attempt(self, call: Callable[[], object]) -> bool:
-        """Call once, and say whether it worked; the thread goes on whatever happens."""
-        try:
-            call()
-        except UnavailableError as error:
-            self._note(error)
-            return False
-        except Exception:
-            log.exception("worker.bug", thread=threading.current_thread().name)
-            return False
-        self._note(None)
-        return True
-
-    def _note(self, error: UnavailableError | None) -> None:
-        """Log that the database went away or is back: once, whichever thread sees it first."""
-        with self._lock:
-            before = self._away_since
-            if (error is None) == (before is None):
-                return
-            self._away_since = None if error is None else time.monotonic()
-        if before is not None:
-            log.info("worker.database_back", seconds=round(time.monotonic() - before, 1))
-        else:
-            log.warning("worker.database", reason=str(error))
 
     def _drain(self) -> None:
         end = time.monotonic() + self._drain_time
@@ -373,25 +332,6 @@ class Worker:
         end = time.monotonic() + END_SECONDS
         while self._running and time.monotonic() < end:
             time.sleep(0.02)
-
-    def _insist(self, call: Callable[[], object], seconds: float | None = None) -> object:
-        """Call until the database answers; give up after some seconds, or when the worker leaves in vain."""
-        pause, longest = RETRY_SECONDS
-        begun = time.monotonic()
-        while True:
-            try:
-                result = call()
-            except UnavailableError as error:
-                if seconds is not None and time.monotonic() - begun > seconds:
-                    return None
-                if self._ended.is_set() or (self._leaving.is_set() and seconds is None and not self._running):
-                    return None
-                self._note(error)
-                self._ended.wait(pause)
-                pause = min(pause * 2, longest)
-            else:
-                self._note(None)
-                return result
 
 
 def _bug(job: Job) -> ServiceError:

@@ -69,6 +69,7 @@ CREATE SEQUENCE uws.turns;
 CREATE TABLE uws.workers (
     worker_id text PRIMARY KEY,
     host text NOT NULL,
+    machine text NOT NULL,                  -- those of one machine see each other's process numbers
     pid integer NOT NULL,
     slots integer NOT NULL,
     services text[] NOT NULL,

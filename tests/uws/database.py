@@ -103,9 +103,9 @@ class Database:
         )
         self.run("UPDATE uws.jobs SET phase = 'QUEUED' WHERE phase = 'PENDING' AND account = :account", account=account)
 
-    def worker(self, worker_id: str) -> str:
+    def worker(self, worker_id: str, *, machine: str = "another", pid: int = 1) -> str:
         """Register a worker."""
-        self.queue.register(worker_id, host="here", pid=1, slots=4, services=SERVICES)
+        self.queue.register(worker_id, host="here", machine=machine, pid=pid, slots=4, services=SERVICES)
         return worker_id
 
     def lease(self, worker_id: str = "w1", *, running_jobs: int = 100, services: Sequence[str] = SERVICES) -> Job:

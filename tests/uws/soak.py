@@ -192,6 +192,7 @@ class Faults:
             "worker frozen": (self._freeze_worker, 3),
             "web process killed": (self._kill_web, 3),
             "PostgreSQL crashed": (self._crash, 2),
+            "connections ended": (self._end_connections, 2),
             "a query's backend killed": (self._kill_backend, 1),
             "worker and PostgreSQL": (self._both, 1),
         }
@@ -240,6 +241,16 @@ class Faults:
 
     def _crash(self) -> None:
         self._service.crash_database()
+
+    def _end_connections(self) -> None:
+        """Those of workers and web processes, again and again: statements end before and after they have worked."""
+        ending = (
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE usename = 'vo' AND application_name = 'vo' AND pid <> pg_backend_pid()"
+        )
+        for _ in range(40):
+            steadily(lambda: self._service.fetch(ending))
+            time.sleep(self._chance.uniform(0, 0.1))
 
     def _kill_backend(self) -> None:
         """As the kernel does when memory is short: PostgreSQL then ends all the others and starts anew."""

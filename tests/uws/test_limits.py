@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import wait_until
 from tests.uws.database import MIB, Database, limits, stored
+from tests.uws.test_races import Executor, working
 from uws.executor import DISK_EVERY, JobContext
 from uws.models import Job, Phase
 from uws.service import Jobs
@@ -95,25 +97,24 @@ def test_running_jobs_of_one_caller_do_not_keep_others_out(database: Database, r
     assert database.queue.lease("w1", ["tap"], 2) is None
 
 
-def test_space_of_results(database: Database, rules: Callable[..., Jobs]) -> None:
-    jobs = rules(results_space=20 * MIB)
-    job = jobs.create(VERA, RUN)
-    database.queue.complete(database.lease(), [stored(12 * MIB)])
-    pending = jobs.create(VERA, NOTHING)
-    jobs.create(VERA, RUN)  # below the limit it may run, and go beyond it
-    database.queue.complete(database.lease(), [stored(13 * MIB)])
-    words = (
-        "Your stored results take 25 MiB of the 20 MiB that one caller may have. "
-        "Delete jobs that you do not need any more."
-    )
-    assert refusal(lambda: jobs.create(VERA, RUN)) == words
-    assert refusal(lambda: jobs.change_phase(VERA, pending.job_id, RUN)) == words
-    assert jobs.get(VERA, pending.job_id).phase is Phase.PENDING
-    jobs.create(VERA, NOTHING)
-    for caller in CALLERS[1:]:
-        jobs.create(caller, RUN)
-    jobs.delete(VERA, job.job_id)
-    jobs.change_phase(VERA, pending.job_id, RUN)
+def test_space_of_results(database: Database, tmp_path: Path) -> None:
+    job = database.new()
+    database.queue.complete(database.lease(), [stored(1001 * MIB)])
+    late, other = database.new(), database.new(account="user:other")
+    with working(database, tmp_path, Executor()):
+        wait_until(lambda: database.phase(late) is Phase.ERROR, "the job has failed for want of space")
+        wait_until(lambda: database.phase(other) is Phase.COMPLETED, "another caller's job is done")
+        error = database.job(late).error
+        assert error is not None
+        assert error.message.split("\n") == [
+            "Your stored results take 1,001 MiB of the 1,000 MiB that one caller may have.",
+            "Delete jobs that you do not need any more.",
+        ]
+        assert (error.type, error.code) == ("transient", "quota")
+        database.store.mark_deleted(job.job_id)
+        database.store.forget(job.job_id)
+        again = database.new()
+        wait_until(lambda: database.phase(again) is Phase.COMPLETED, "there is room again")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import psycopg2
 import pytest
 from sqlalchemy import text
 
-from tests.uws.database import LIMITS, Database, stored
+from tests.uws.database import Database, stored
 from uws.models import ACTIVE, WAITING, ErrorSummary, Job, Phase, Progress
 from uws.store import change_phase
 from vo.core.settings import Settings
@@ -138,7 +138,7 @@ def test_times_of_a_life(database: Database) -> None:
     before = now(database) - timedelta(milliseconds=1)
     job = database.new(run=False)
     assert (job.phase, job.queued, job.started, job.ended) == (Phase.PENDING, None, None, None)
-    assert database.store.queue(job, LIMITS)
+    assert database.store.queue(job.job_id)
     queued = database.job(job)
     assert (queued.started, queued.ended) == (None, None)
     running = database.lease()
@@ -191,7 +191,7 @@ def changes(job: Job, *phases: str) -> list[tuple[str, str]]:
 def test_who_waits_hears_of_every_change(database: Database, ear: Ear) -> None:
     job = database.new(run=False)
     assert ear.heard(0) == []
-    database.store.queue(job, LIMITS)
+    database.store.queue(job.job_id)
     assert sorted(ear.heard(2)) == [*changes(job, "QUEUED"), ("vo_job_queued", "tap")]
     leased = database.lease()
     assert ear.heard(1) == changes(job, "EXECUTING")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import subprocess
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from uws.cleaning import Cleaner
 from uws.executor import JobContext, StoppedError
 from uws.models import Job, Phase, Result
 from uws.queue import Queue
+from uws.undertaker import LEASE_SECONDS, machine
 from uws.worker import Worker
 from vo.core.errors import UnavailableError
 from vo.core.files import FileStore
@@ -206,3 +208,18 @@ def test_a_listener_beside_a_thousand_open_files(database: Database) -> None:
         for file in files:
             os.close(file)
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_a_process_that_is_gone_is_buried_at_once(database: Database, tmp_path: Path) -> None:
+    """The kernel knows of those on the same machine; others are given the time of a lease."""
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    near = database.new()
+    database.lease(database.worker("near", machine=machine(), pid=gone.pid))
+    far = database.new()
+    database.lease(database.worker("far", machine="another", pid=gone.pid))
+    alive = database.new()
+    database.lease(database.worker("alive", machine=machine(), pid=os.getpid()))
+    with working(database, tmp_path, Executor()):
+        wait_until(lambda: database.phase(near) is Phase.COMPLETED, "the job of the dead is done", LEASE_SECONDS)
+        assert (database.phase(far), database.phase(alive)) == (Phase.EXECUTING, Phase.EXECUTING)

@@ -176,3 +176,17 @@ def test_the_job_itself_takes_action_delete_and_nothing_else(service: Service) -
         refused(post(service, job, pairs), 403, "ACTION=DELETE", "/parameters")
     refused(post(service, job, ACTION="DELETED"), 400, "'DELETED' is not DELETE")
     assert phase(service, job) == "PENDING"
+
+
+def test_a_queued_job_says_what_it_waits_for(service: Service) -> None:
+    occupied = [executing(service) for _ in range(service.settings.running_jobs)]
+    waiting = [create(service, PHASE="RUN") for _ in range(3)]
+    stages = []
+    for job in waiting:
+        [stage] = document(service, job).findall("{*}jobInfo/{urn:vo-stack:progress}stage")
+        stages.append(stage.text)
+    turn = "waits for its turn"
+    assert stages == [turn, f"{turn} behind one of your own", f"{turn} behind 2 of your own"]
+    for job in occupied:
+        delete(service, job)
+    assert {ended(service, job) for job in waiting} == {"COMPLETED"}

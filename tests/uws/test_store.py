@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from tests.uws.database import LIMITS, SERVICES, Database, limits, stored
+from tests.uws.database import SERVICES, Database, limits, stored
 from uws.cleaning import Cleaner
 from uws.models import ErrorSummary, JobFilter, JobReference, Phase
 from uws.store import JobStore
@@ -49,7 +49,7 @@ def test_a_job_is_read_as_it_was_created(database: Database) -> None:
 
 def test_a_job_that_is_not_taken_leaves_nothing(database: Database) -> None:
     with pytest.raises(QuotaError):
-        database.new(limits=limits(waiting_jobs=1, results_space=0))
+        database.new(limits=limits(waiting_jobs=0))
     assert database.run("SELECT * FROM uws.jobs") == []
 
 
@@ -113,7 +113,7 @@ def test_parameters_are_added_while_it_waits_to_be_run(database: Database) -> No
     assert database.job(job).run_id == "new"
     assert database.store.add_parameters(job.job_id, [("LANG", "ADQL")], None)
     assert database.job(job).run_id == "new"
-    database.store.queue(job, LIMITS)
+    database.store.queue(job.job_id)
     assert not database.store.add_parameters(job.job_id, [("LANG", "PQL")], None)
     assert [name for name, _ in database.job(job).parameters] == ["QUERY", "QUERY", "RUNID", "LANG"]
 
@@ -123,7 +123,7 @@ def test_what_waits_is_aborted_at_once(database: Database, run: bool) -> None:
     job = database.new(run=run)
     assert database.store.abort(job.job_id) is Phase.ABORTED
     assert database.store.abort(job.job_id) is Phase.ABORTED
-    assert database.store.queue(job, LIMITS) is False
+    assert database.store.queue(job.job_id) is False
     assert database.queue.lease("w1", SERVICES, 10) is None
 
 

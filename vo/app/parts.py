@@ -88,7 +88,7 @@ class WorkerParts:
 
 def build_worker(settings: Settings, *, slots: int) -> WorkerParts:
     """Build the parts of a worker process; nothing is connected yet."""
-    engine = owner_engine(settings, connections=slots + 4)
+    engine = owner_engine(settings, connections=slots + 6)
     files = FileStore(settings.results_location)
     limits = Limits.of(settings)
     schema = SchemaService(engine, settings.conninfo())

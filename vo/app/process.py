@@ -79,6 +79,7 @@ def serve(settings: Settings) -> None:
         access_log=False,
         server_header=False,
         proxy_headers=True,
+        forwarded_allow_ips=settings.trusted_proxies,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=8,
         lifespan="on",

@@ -36,6 +36,10 @@ TCP_NOTSENT_LOWAT = 25
 CHECK_SECONDS = 0.25
 SWEEP_SECONDS = 60.0
 
+WORKER = "vo.app.worker"
+WORKER_REST = 10.0
+"""Pause before a worker that cannot start is started again."""
+
 log = structlog.get_logger()
 
 
@@ -85,7 +89,8 @@ class Supervisor:
     cluster: Cluster | None
     _stop: threading.Event = field(default_factory=threading.Event)
     _modules: list[str] = field(default_factory=list)
-    _processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    _processes: list[subprocess.Popen[bytes] | None] = field(default_factory=list)
+    _rest_until: dict[int, float] = field(default_factory=dict)
     _started_at: dict[int, float] = field(default_factory=dict)
     _early_deaths: Counter[int] = field(default_factory=Counter)
 
@@ -98,34 +103,47 @@ class Supervisor:
             "VO_LISTENER": str(listener.fileno()),
             "VO_SUPERVISOR": str(os.getpid()),
         }
-        self._modules = ["vo.app.process"] * self.settings.processes + ["vo.app.worker"] * self.settings.workers
+        self._modules = ["vo.app.process"] * self.settings.processes + [WORKER] * self.settings.workers
         self._processes = [self._start(module, listener, environment) for module in self._modules]
         watch = threading.Thread(target=self._look_after_database, name="database", daemon=True)
         watch.start()
         try:
             while not self._stop.wait(CHECK_SECONDS):
-                for number, process in enumerate(self._processes):
-                    if process.poll() is not None:
-                        self._note_death(number, process)
-                        self._processes[number] = self._start(self._modules[number], listener, environment)
+                for number, module in enumerate(self._modules):
+                    process = self._processes[number]
+                    if process is not None and process.poll() is not None:
+                        self._rest_until[number] = time.monotonic() + self._note_death(number, process)
+                        self._processes[number] = None
+                    if self._processes[number] is None and time.monotonic() >= self._rest_until[number]:
+                        self._processes[number] = self._start(module, listener, environment)
         finally:
             self._stop.set()
             self._end()
             watch.join()
 
-    def _note_death(self, number: int, process: subprocess.Popen[bytes]) -> None:
-        """Record that the process in a place ended by itself; give up when they end as soon as they start."""
+    def _note_death(self, number: int, process: subprocess.Popen[bytes]) -> float:
+        """Record that the process in a place ended by itself; return the seconds until the next one may start.
+
+        Raises
+        ------
+        ConfigurationError
+            If processes that answer HTTP end as soon as they start. Without workers the rest of the service goes on.
+        """
         metrics.forget_process(process.pid, self._metrics)
         log.warning("process.ended", pid=process.pid, status=process.returncode)
         age = time.monotonic() - self._started_at.pop(process.pid)
         # One that a signal ended was killed or crashed: however often that happens, the next may live.
         early = process.returncode > 0 and age < EARLY_SECONDS
         self._early_deaths[number] = self._early_deaths[number] + 1 if early else 0
-        if self._early_deaths[number] >= EARLY_DEATHS:
+        if self._early_deaths[number] < EARLY_DEATHS:
+            return 0.0
+        if self._modules[number] != WORKER:
             raise ConfigurationError(
                 "The processes of the service end as soon as they start.",
                 hint=f"The reason stands above or in the log, {self.settings.log_path or 'standard error'}.",
             )
+        log.error("worker.fails", hint="The reason stands in the lines above.", next_in=WORKER_REST)
+        return WORKER_REST
 
     @property
     def _metrics(self) -> Path:
@@ -153,10 +171,11 @@ class Supervisor:
         return process
 
     def _end(self) -> None:
-        for process in self._processes:
+        processes = [process for process in self._processes if process is not None]
+        for process in processes:
             process.send_signal(signal.SIGTERM)
         end = time.monotonic() + STOP_SECONDS + (self.settings.drain_time if self.settings.workers else 0.0)
-        for process in self._processes:
+        for process in processes:
             try:
                 process.wait(max(0.0, end - time.monotonic()))
             except subprocess.TimeoutExpired:

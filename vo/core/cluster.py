@@ -12,9 +12,10 @@ import fcntl
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from vo.core.errors import ConfigurationError
@@ -92,6 +93,7 @@ class Cluster:
                 self._create()
             if self.running:
                 return
+            self._end_orphans()
             self._configure()
             try:
                 self._run(
@@ -101,6 +103,13 @@ class Cluster:
             except ConfigurationError as error:
                 tail = self.log.read_text(errors="replace").splitlines()[-5:]
                 raise ConfigurationError("PostgreSQL did not start: " + " / ".join(tail or [error.message])) from None
+
+    def _end_orphans(self) -> None:
+        """End backends that outlived a killed server: while one of them computes, PostgreSQL does not start again."""
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                if (process / "cwd").readlink() == self.data:
+                    os.kill(int(process.name), signal.SIGQUIT)
 
     def stop(self) -> None:
         """Stop PostgreSQL, ending its connections; does nothing when it does not run."""

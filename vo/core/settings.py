@@ -53,6 +53,10 @@ class Settings(BaseSettings):
     base_url: str = ""
     """URL under which clients reach the service; needed behind a proxy. Default: made of host and port."""
 
+    trusted_proxies: str = "127.0.0.1,::1"
+    """Proxies whose X-Forwarded-For and X-Forwarded-Proto are believed: addresses or networks, with commas between.
+    Anonymous callers are told apart by the address that they name; ``*`` believes everybody."""
+
     title: str = "Virtual Observatory service"
     """Name of the service on its front page."""
 
