@@ -13,7 +13,9 @@ The package knows no particular service. One hands in how its jobs are run (`uws
 `uws.waiting`              WAIT: one listening connection wakes all who wait in a process
 `uws.queue`                the table for workers: lease, beat, report the end, bury the dead, take over their jobs
 `uws.executor`             what a service hands in, and what a running job is given: results, progress, the wish to stop
-`uws.worker`               the loop that leases jobs and runs them in threads, and the threads that watch over it
+`uws.worker`               the loop that leases jobs and runs them in threads, and the threads beside it
+`uws.undertaker`           finds dead workers and has their jobs taken over
+`uws.patience`             calls again while the database is away
 `uws.cleaning`             destruction, and files that belong to no job
 `uws.overview`             jobs and workers as the operator's commands show them
 =========================  =============================================================================================
@@ -31,7 +33,7 @@ Whose job it is while it runs
 
 Who lives
     A worker raises its ``beat`` every second. The others look at it with their own monotonic clocks: no time of day
-    decides anything. One whose beat stands still for `uws.worker.LEASE_SECONDS` is buried (its row goes), which ends
-    its leases; then ``Queue.take_over`` stops the backends that its jobs may have left in PostgreSQL, and queues them
-    again.
+    decides anything. One whose process the kernel does not know any more, or whose beat stands still for
+    `uws.undertaker.LEASE_SECONDS`, is buried (its row goes), which ends its leases; then ``Queue.take_over`` stops the
+    backends that its jobs may have left in PostgreSQL, and queues them again.
 """

@@ -27,7 +27,7 @@ from vo.cli.progress import console
 from vo.core import migrations
 from vo.core.cluster import Cluster
 from vo.core.database import connect, fetch_value, owner_engine
-from vo.core.errors import ServiceError, UnavailableError
+from vo.core.errors import ServiceError
 from vo.core.files import FileStore
 from vo.core.settings import TAP_ROLE, Settings, load_settings, make_home
 
@@ -67,7 +67,7 @@ _CONNECTIONS = """
 READER_CONNECTIONS = 3, 1
 """What a process that answers HTTP, and a worker, open as ADQL's role beside one connection a query: each pool's first
 connection, which is only cloned, and the one that availability tests."""
-OWNER_CONNECTIONS = 8, 6
+OWNER_CONNECTIONS = 8, 8
 """What they open as the owner at most, a worker one a slot besides: pools for small statements, and two that listen."""
 
 _WITH_KEYS = re.compile(r"://[^/@\s]*@")
@@ -272,14 +272,16 @@ def service(settings: Settings) -> tuple[bool, Finding]:
 
 def work(settings: Settings, owner: extensions.connection, *, answers: bool) -> Iterator[Finding]:
     """Check the workers, where the database has jobs at all, and the connections that all processes may open."""
+    try:
+        migrations.check(settings)
+    except ServiceError:
+        return  # which was told above
     engine = owner_engine(settings)
     try:
         alive = [
             worker for worker in Overview(engine, SERVICE, about="QUERY").workers() if worker.silent < WORKER_SILENCE
         ]
         figures = Queue(engine).statistics()
-    except UnavailableError:
-        return  # an old database, which was told above
     finally:
         engine.dispose()
     if alive:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import select
 import threading
 import time
@@ -54,11 +55,13 @@ class Listener:
         self._missed = missed
         self._name = name
         self._stopped = threading.Event()
+        self._wake = -1
         self._lost = False
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
         """Begin to listen."""
+        self._wake = os.eventfd(0, os.EFD_CLOEXEC)
         self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
         self._thread.start()
 
@@ -66,7 +69,10 @@ class Listener:
         """End the thread."""
         self._stopped.set()
         if self._thread is not None:
+            os.eventfd_write(self._wake, 1)  # it may be waiting for notifications
             self._thread.join()
+            self._thread = None
+            os.close(self._wake)
 
     def _run(self) -> None:
         while not self._stopped.is_set():
@@ -98,8 +104,9 @@ class Listener:
             checked = time.monotonic()
             readable = select.poll()  # unlike select() it takes any file number: many clients may be connected
             readable.register(connection, select.POLLIN)
+            readable.register(self._wake, select.POLLIN)
             while not self._stopped.is_set():
-                if readable.poll(500):
+                if readable.poll(POLL_SECONDS * 1000):
                     connection.poll()
                     self._pass_on(connection)
                 if time.monotonic() - checked > POLL_SECONDS:

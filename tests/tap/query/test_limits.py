@@ -164,7 +164,7 @@ def test_a_refused_job_says_what_is_used_and_what_to_do(narrow: Service) -> None
     assert [answer.status for answer in pending] == [303] * 3
     refused = ask(narrow, "/tap/async", method="POST", body=b"PHASE=RUN&LANG=ADQL", headers=FORM)
     assert refused.status == 403
-    assert message(refused).startswith("You have 3 jobs that wait to run, and one caller may have 3.\nWait until")
+    assert refused.text.startswith("You have 3 jobs that wait to run, and one caller may have 3.\nWait until")
     assert sync(narrow, ADQL).status == 200  # synchronous queries wait for nobody's jobs
     for answer in pending:
         path = urlsplit(answer.headers["Location"]).path

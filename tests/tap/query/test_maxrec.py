@@ -58,7 +58,8 @@ def test_overflow_of_a_streamed_result(service: Service, maxrec: int) -> None:
 
 @pytest.mark.parametrize("maxrec", ["-1", "many", "1.5", "1e3", "0x10", "5 rows", "9" * 19, "9" * 5000, "٣", "NaN"])
 def test_not_a_number_of_rows(service: Service, maxrec: str) -> None:
-    message = assert_error(adql(service, COLUMNS, MAXREC=maxrec), 400, "MAXREC", "not an integer of at least 0")
+    reason = "is too large" if set(maxrec) == {"9"} else "not an integer of at least 0"
+    message = assert_error(adql(service, COLUMNS, MAXREC=maxrec), 400, "MAXREC", reason)
     assert len(message) < 200
     assert_error(adql(service, COLUMNS, MAXREC=maxrec, FORMAT="csv"), 400, "MAXREC", media_type=TEXT_TYPE)
 
