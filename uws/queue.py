@@ -405,11 +405,10 @@ class Queue:
         )
 
 
-def given_up(attempts: int) -> ErrorSummary:
-    """Return the error of a job that was begun in vain too often."""
+def given_up(attempts: int, reason: str = "Its worker or the database went away.") -> ErrorSummary:
+    """Return the error of a job that was begun in vain too often; the reason is that of the last time."""
     return ErrorSummary(
-        f"The job was begun {attempts} times, and each time its worker or the database went away. "
-        "Send it again, perhaps with less to do at once.",
+        f"The job was begun {attempts} times in vain. {reason}\nSend it again, perhaps with less to do at once.",
         type="transient",
         code="unavailable",
     )

@@ -244,7 +244,7 @@ class Worker:
             if job.vain_attempts + 1 < self._attempts[job.service]:
                 log.warning("job.interrupted", job=job.job_id, reason=str(error))
                 return lambda: queue.hand_back(job, counts=True) and False
-            return lambda: queue.fail(job, given_up(job.vain_attempts + 1)) and False
+            return lambda: queue.fail(job, given_up(job.vain_attempts + 1, error.message)) and False
         return lambda: queue.fail(job, summary(error)) and False
 
     def _clean(self, context: JobContext) -> None:

@@ -143,7 +143,7 @@ class Client:
             table = self._insist(lambda: self._service.result(job_id))
             if table != self._expected.get(kind):
                 self._tally.breaks("wrong results", f"{job_id} ({kind}) has {len(table)} bytes")
-        elif phase == "ERROR" and "times, and each time" in reason:
+        elif phase == "ERROR" and "times in vain" in reason:
             with self._tally.lock:
                 self._tally.given_up += 1
         elif (phase, kind) not in {("ERROR", "failing"), ("ABORTED", "abort")} or (kind == "failing") != (
