@@ -6,6 +6,9 @@ same name; it follows a little later, since replacing a view waits for everybody
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
 import psycopg2
 from psycopg2 import extensions, sql
 
@@ -14,6 +17,8 @@ from vo.core.database import connect, fetch_value
 from vo.core.settings import Settings
 
 LOCK_TIMEOUT = "500ms"
+NO_VERSION = 0
+"""Versions begin at 1: the lock of this number is the sweeps' own."""
 
 _POINTERS = """
     SELECT p.table_name, p.physical_schema, p.physical_name, c.relkind, pg_get_viewdef(c.oid)
@@ -49,10 +54,23 @@ def sweep(settings: Settings) -> int:
     try:
         with connection.cursor() as cursor:
             cursor.execute(f"SET lock_timeout = '{LOCK_TIMEOUT}'")
-        _follow_pointers(connection)
+        # The service and an ingest may sweep at the same time: the second would make a view that is just being made.
+        with suppress(psycopg2.errors.LockNotAvailable), _alone(connection):
+            _follow_pointers(connection)
         return _drop_orphans(connection)
     finally:
         connection.close()
+
+
+@contextmanager
+def _alone(connection: extensions.connection) -> Iterator[None]:
+    """Keep other sweeps waiting; waits no longer than `LOCK_TIMEOUT` for them."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s, %s)", (LOCK_SPACE, NO_VERSION))
+        try:
+            yield
+        finally:
+            cursor.execute("SELECT pg_advisory_unlock(%s, %s)", (LOCK_SPACE, NO_VERSION))
 
 
 def _follow_pointers(connection: extensions.connection) -> None:
@@ -69,8 +87,8 @@ def _follow_pointers(connection: extensions.connection) -> None:
                         view, sql.Identifier(schema, physical)
                     )
                 )
-            except (psycopg2.errors.LockNotAvailable, psycopg2.errors.WrongObjectType, psycopg2.errors.UniqueViolation):
-                continue  # read just now, a table of the operator's own, or another process was quicker
+            except (psycopg2.errors.LockNotAvailable, psycopg2.errors.WrongObjectType, psycopg2.errors.UndefinedTable):
+                continue  # read just now, a table of the operator's own, or replaced since we looked
 
 
 def _drop_orphans(connection: extensions.connection) -> int:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -243,6 +244,16 @@ def test_the_sweep_spares_what_is_made_read_or_not_ours(trial: Trial) -> None:
     names = [name for _, name in trial.relations("swept")]
     assert "mine__v1000000" in names
     assert "stars__v999999" not in names
+
+
+def test_sweeps_at_the_same_time_make_a_view_once(trial: Trial) -> None:
+    version = trial.publish_columns("together.stars", stars(10)).version
+    with ThreadPoolExecutor(8) as threads:
+        for _ in range(10):
+            trial.execute("DROP VIEW together.stars")
+            for swept in [threads.submit(sweep, trial.settings) for _ in range(8)]:
+                swept.result()
+            assert trial.relations("together") == [("v", "stars"), ("r", f"stars__v{version}")]
 
 
 def test_the_view_for_psql_follows(trial: Trial) -> None:
