@@ -78,18 +78,6 @@ class StoredWriter(ABC):
         with translated():
             self.size += self._file.write(block)
 
-    def patch(self, offset: int, data: bytes) -> None:
-        """Overwrite bytes that were written before, for formats whose beginning depends on their end.
-
-        Raises
-        ------
-        NotImplementedError
-            If the file system only appends, as s3 does.
-        ValueError
-            If not all of those bytes were written before.
-        """
-        raise NotImplementedError("this file system only appends")
-
     def __enter__(self) -> Self:
         with translated():
             self._file = self._open()
@@ -135,14 +123,6 @@ class _LocalWriter(StoredWriter):
         self._root = root
         self._path = root / path
         self._partial = self._path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-
-    def patch(self, offset: int, data: bytes) -> None:
-        if not 0 <= offset <= self.size - len(data):
-            raise ValueError(f"{len(data)} bytes at {offset} are not inside the {self.size} written")
-        with translated():
-            self._file.seek(offset)
-            self._file.write(data)
-            self._file.seek(self.size)
 
     def _open(self) -> Any:
         self._path.parent.mkdir(parents=True, exist_ok=True)

@@ -152,22 +152,6 @@ def test_a_complete_file_and_its_folders_are_on_the_disk(
     assert [folder for folder, _ in folders] == [tmp_path / "jobs/7", tmp_path / "jobs", tmp_path]
 
 
-def test_the_beginning_is_written_when_the_end_is_known(disk: FileStore) -> None:
-    with disk.write("table.fits") as writer:
-        writer.write(b"NAXIS2 = ????;")
-        writer.write(bytes(BUFFER_BYTES))
-        writer.patch(9, b"1234")
-        writer.write(b"end")
-        for offset, data in ((-1, b"x"), (writer.size - 1, b"xy")):
-            with pytest.raises(ValueError, match="not inside"):
-                writer.patch(offset, data)
-    assert read(disk, "table.fits") == b"NAXIS2 = 1234;" + bytes(BUFFER_BYTES) + b"end"
-    with FileStore("mock:///bucket").write("table.fits") as elsewhere:
-        elsewhere.write(b"????")
-        with pytest.raises(NotImplementedError):
-            elsewhere.patch(0, b"1234")
-
-
 def test_folders_are_listed_and_deleted(store: FileStore) -> None:
     assert store.folders() == store.folders("nowhere") == []
     for path in ("jobs/1/a", "jobs/1/deep/b", "jobs/2/a", "jobs/plain"):
