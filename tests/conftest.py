@@ -13,6 +13,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import psycopg2
@@ -20,6 +21,7 @@ import pytest
 from psycopg2 import sql
 
 from sql import read_sql
+from tests.schema import faults
 from vo.core.cluster import Cluster
 from vo.core.settings import Settings, load_settings
 
@@ -44,6 +46,12 @@ def shared(request: pytest.FixtureRequest, shared_folder: Path | None) -> Path:
         _without_shared.append(request.node.nodeid)
         pytest.skip("needs ../shared")
     return shared_folder
+
+
+@pytest.fixture(scope="session")
+def validate(shared_folder: Path | None) -> Callable[[bytes], list[str]]:
+    """Check a document against the IVOA's schemas; gives what is wrong."""
+    return partial(faults, folder=shared_folder)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 from sqlalchemy import Connection, Engine, Row, text
-from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from uws.models import ErrorSummary, Job, JobFilter, JobReference, Phase, Progress, Result
@@ -23,6 +23,8 @@ from vo.core.limits import Limits
 
 ACCOUNT_LOCK = 0x766F0004
 """First key of the advisory lock of whoever adds a job to an account; the second one stands for the account."""
+
+_AWAY = (OperationalError, InterfaceError, InternalError)
 
 log = structlog.get_logger()
 
@@ -79,7 +81,10 @@ def transaction(engine: Engine) -> Iterator[Connection]:
         with engine.begin() as connection:
             changes = connection.info["phases"] = []
             yield connection
-    except (OperationalError, InterfaceError, InternalError, PoolTimeoutError) as error:
+    except (DBAPIError, PoolTimeoutError) as error:
+        # A wrong statement is a bug and would be wrong again; a lost database comes in several of psycopg2's classes.
+        if isinstance(error, DBAPIError) and not (error.connection_invalidated or isinstance(error, _AWAY)):
+            raise
         raise UnavailableError("The database does not answer.", hint="Try again in a moment.") from error
     for change in changes:
         log.info("uws.phase", **change)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import importlib.util
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -37,20 +36,6 @@ DOCUMENTS: dict[str, Any] = {
 }
 QUOTED = 'odd."a ""table"" / of +50% & more#?"'
 """A name as TAP_SCHEMA and ADQL write it."""
-
-
-@pytest.fixture(scope="session")
-def validate(shared_folder: Path | None) -> Callable[[bytes], list[str]]:
-    """Check a document against the IVOA's schemas; gives what is wrong."""
-    if shared_folder is None:
-        return lambda document: []
-    spec = importlib.util.spec_from_file_location("vo_xsd", shared_folder / "schemas" / "vo_xsd.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    found: Callable[[bytes], list[str]] = module.validate
-    return found
 
 
 @pytest.mark.parametrize("target", DOCUMENTS)

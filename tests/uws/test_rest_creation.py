@@ -12,6 +12,7 @@ from pydantic_xml import element
 from vo_models.uws import JobSummary, Parameter, Parameters
 
 from tests.conftest import Service
+from tests.schema import faults
 from tests.tap.asking import FORM, Answer, ask, multipart
 from tests.uws.asking import (
     JOBS,
@@ -33,7 +34,6 @@ from tests.uws.asking import (
     text,
     value,
 )
-from tests.uws.schema import faults
 
 FIELDS = [
     "jobId",

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Service
+from tests.schema import faults
 from tests.tap.asking import Answer, ask, eventually, log_lines
 from tests.uws.asking import (
     ENDLESS,
@@ -29,7 +30,6 @@ from tests.uws.asking import (
     run,
     value,
 )
-from tests.uws.schema import faults
 from uws.executor import folder_of
 
 

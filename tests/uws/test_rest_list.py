@@ -11,10 +11,10 @@ from lxml import html
 from vo_models.uws import Jobs
 
 from tests.conftest import Service
+from tests.schema import faults
 from tests.tap.asking import Answer, ask
 from tests.uws.asking import JOBS, Reference, abort, create, ended, id_of, listed, phase, references, refused, value
 from tests.uws.asking import document as job_document
-from tests.uws.schema import faults
 from uws.models import Phase
 
 

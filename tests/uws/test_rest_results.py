@@ -11,6 +11,7 @@ from pyvo.io.uws import parse_job, parse_job_list
 from vo_models.uws import Results
 
 from tests.conftest import Service
+from tests.schema import faults
 from tests.tap.asking import VOTABLE_TYPE, ask, assert_error, sync
 from tests.uws.asking import (
     JOBS,
@@ -27,7 +28,6 @@ from tests.uws.asking import (
     run,
     text,
 )
-from tests.uws.schema import faults
 
 BROKEN = "SELECT 1 / (LENGTH(schema_name) * 0) AS x FROM tap_schema.schemas"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -43,20 +42,6 @@ class QueryParameters(Parameters):
     lang: Parameter = element(tag="parameter")
     query: Parameter = element(tag="parameter")
     format: Parameter = element(tag="parameter")
-
-
-@pytest.fixture(scope="session")
-def validate(shared_folder: Path | None) -> Callable[[bytes], list[str]]:
-    """Check a document against the IVOA's schemas; gives what is wrong."""
-    if shared_folder is None:
-        return lambda document: []
-    spec = importlib.util.spec_from_file_location("vo_xsd", shared_folder / "schemas" / "vo_xsd.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    found: Callable[[bytes], list[str]] = module.validate
-    return found
 
 
 def job_list(references: list[JobReference]) -> bytes:
