@@ -14,16 +14,13 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Engine, event, text
+from sqlalchemy import Engine, text
 
 from uws.models import ErrorSummary, Job, Phase, Progress, Result
 from uws.store import change_phase, job_of, transaction
 
 LEASE_LOCK = 0x766F0003
 """Key of the advisory lock of whoever leases: turns are exact when one worker chooses at a time."""
-FROZEN_SECONDS = 3
-"""A transaction in which nothing is asked for so long is ended by PostgreSQL: its process is frozen or cut off, and
-would keep the locks that the others wait for."""
 
 _NEXT = text("""
     WITH RECURSIVE waiting (account) AS (
@@ -124,7 +121,6 @@ class Queue:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        event.listen(engine, "connect", _end_when_frozen)
 
     def register(
         self, worker_id: str, *, host: str, machine: str, pid: int, slots: int, services: Sequence[str]
@@ -416,9 +412,3 @@ def given_up(attempts: int, reason: str = "Its worker or the database went away.
 
 def _lease(job: Job) -> dict[str, Any]:
     return {"worker_id": job.worker_id, "attempt": job.attempt}
-
-
-def _end_when_frozen(connection: Any, _record: object) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(f"SET idle_in_transaction_session_timeout = '{FROZEN_SECONDS}s'")
-    connection.commit()

@@ -125,7 +125,7 @@ def change_phase(
     row = connection.execute(statement, {"job_id": job_id, "after": after, **values}).one_or_none()
     if row is None:
         return None
-    connection.info["phases"].append({"job": job_id, "phase": after, "attempt": row.attempt})
+    connection.info.setdefault("phases", []).append({"job": job_id, "phase": after, "attempt": row.attempt})
     return job_of(row)
 
 

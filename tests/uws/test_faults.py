@@ -35,8 +35,8 @@ from tests.uws.processes import (
     steadily,
     worker_of,
 )
-from uws.queue import FROZEN_SECONDS, LEASE_LOCK, Queue
-from vo.core.database import owner_engine
+from uws.queue import LEASE_LOCK
+from vo.core.database import FROZEN_SECONDS, owner_engine
 
 RUNNING = 20
 """Jobs under which PostgreSQL crashes."""
@@ -83,8 +83,7 @@ def test_two_workers_on_one_lease(own: JobService) -> None:
 
 def test_a_frozen_transaction_does_not_stop_the_queue(own: JobService) -> None:
     """A worker that freezes while it holds the lock of all that lease would keep everybody else from it."""
-    engine = owner_engine(own.settings)
-    Queue(engine)
+    engine = owner_engine(own.settings, short_transactions=True)
     with engine.connect() as connection:
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LEASE_LOCK})")
         begun = time.monotonic()

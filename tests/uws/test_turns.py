@@ -11,7 +11,6 @@ from functools import partial
 from itertools import pairwise
 
 import pytest
-from sqlalchemy import text
 
 from tests.conftest import wait_until
 from tests.uws.database import SERVICES, Database, stored
@@ -219,7 +218,6 @@ def test_somebody_elses_open_transaction_stops_nobody(database: Database, locked
     following = database.new(account=FLOOD)
     last = database.new(account=OTHER)
     with database.engine.connect() as connection:
-        connection.execute(text("SET idle_in_transaction_session_timeout = 0"))
         assert change_phase(connection, held.job_id, Phase.ABORTED)
         if locked == "account":
             assert change_phase(connection, following.job_id, Phase.ABORTED)

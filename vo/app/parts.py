@@ -49,7 +49,7 @@ class Parts:
 
 def build(settings: Settings) -> Parts:
     """Build the parts of a process that answers HTTP; nothing is connected yet."""
-    engine = owner_engine(settings)
+    engine = owner_engine(settings, short_transactions=True)
     schema = SchemaService(engine, settings.conninfo())
     pool = ArrowPool(
         settings.conninfo(TAP_ROLE),
@@ -88,7 +88,7 @@ class WorkerParts:
 
 def build_worker(settings: Settings, *, slots: int) -> WorkerParts:
     """Build the parts of a worker process; nothing is connected yet."""
-    engine = owner_engine(settings, connections=slots + 6)
+    engine = owner_engine(settings, connections=slots + 6, short_transactions=True)
     files = FileStore(settings.results_location)
     limits = Limits.of(settings)
     schema = SchemaService(engine, settings.conninfo())

@@ -84,15 +84,33 @@ def fetch_value(connection: psycopg2.extensions.connection, query: Composed | st
     return row[0]
 
 
-def owner_engine(settings: Settings, *, connections: int = 6) -> Engine:
-    """Return SQLAlchemy's engine for the owner's small statements; it keeps two connections open, or fewer."""
+FROZEN_SECONDS = 3
+"""A transaction of small statements in which nothing is asked for so long is ended by PostgreSQL: its process is frozen
+or cut off, and would keep the locks that others wait for."""
+
+
+def owner_engine(settings: Settings, *, connections: int = 6, short_transactions: bool = False) -> Engine:
+    """Return SQLAlchemy's engine for the owner's small statements.
+
+    Parameters
+    ----------
+    settings : Settings
+        With the database.
+    connections : int
+        Most connections; two of them stay open.
+    short_transactions : bool
+        Whether PostgreSQL ends transactions that do nothing for `FROZEN_SECONDS`.
+    """
     url = settings.url(OWNER_ROLE).set(drivername="postgresql+psycopg2")
+    options = {}
+    if short_transactions:
+        options["options"] = f"-c idle_in_transaction_session_timeout={FROZEN_SECONDS}s"
     return create_engine(
         url,
         pool_size=2,
         max_overflow=connections - 2,
         pool_pre_ping=True,
-        connect_args={"connect_timeout": 5, "application_name": "vo", **KEEPALIVE},
+        connect_args={"connect_timeout": 5, "application_name": "vo", **options, **KEEPALIVE},
     )
 
 
