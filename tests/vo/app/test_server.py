@@ -21,6 +21,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Service, make_home, wait_until
+from tests.tap.asking import log_lines
 from vo.core.cluster import Cluster
 from vo.core.database import fetch_value
 
@@ -41,12 +42,12 @@ def own() -> Iterator[Service]:
     shutil.rmtree(running.home)
 
 
-def processes(service: Service) -> set[int]:
-    """Return the processes that answer HTTP, by /proc."""
+def processes(service: Service, module: bytes = b"vo.app.process") -> set[int]:
+    """Return the processes that answer HTTP, or those of another module, by /proc."""
     assert service.process is not None
     supervisor = service.process.pid
     children = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
-    return {int(pid) for pid in children if b"vo.app.process" in command_line(int(pid))}
+    return {int(pid) for pid in children if module in command_line(int(pid))}
 
 
 def command_line(pid: int) -> bytes:
@@ -277,6 +278,21 @@ def test_processes_that_cannot_start_end_the_service_with_a_reason(own: Service)
     assert of_home(own.home) == []
     own.start()
     works_again(own)
+
+
+def test_a_worker_that_cannot_start_does_not_end_the_service(own: Service) -> None:
+    """It is tried again after a rest, while synchronous queries go on."""
+    before = len(log_lines(own.home, event="worker.fails"))
+    with closing(own.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE uws.workers ADD CONSTRAINT nobody CHECK (slots < 0) NOT VALID")
+        try:
+            for pid in processes(own, b"vo.app.worker"):
+                os.kill(pid, signal.SIGKILL)
+            wait_until(lambda: len(log_lines(own.home, event="worker.fails")) > before, "the supervisor lets it rest")
+            works_again(own)
+        finally:
+            cursor.execute("ALTER TABLE uws.workers DROP CONSTRAINT nobody")
+        wait_until(lambda: fetch_value(connection, "SELECT count(*) FROM uws.workers") == 1, "a worker lives again")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
