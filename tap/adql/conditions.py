@@ -15,9 +15,9 @@ from tap.adql.geometry import (
     check_radius,
     circle_ranges,
     constant_coordinates,
+    constant_ranges,
     indexed,
     parts_of,
-    polygon_ranges,
     within,
 )
 from tap.adql.operands import instant, require, ungrouped
@@ -188,7 +188,7 @@ def _has_index(node: ast.Condition, scope: Scope) -> bool:
             return all(_has_index(part, scope) for part in operands)
         case ast.Comparison() if _may_be_test(node):
             tested = _tested(node, _operand(node.left, scope), _operand(node.right, scope))
-            return tested is not None and tested[2] and tested[0] is not None and _constant_index(tested[0]) is not None
+            return tested is not None and tested[2] and tested[0] is not None and constant_ranges(tested[0]) is not None
         case ast.Comparison(operator="="):
             return any(_on_index(_operand(side, scope)) for side in (node.left, node.right))
         case _:
@@ -203,24 +203,12 @@ def _on_index(side: Value) -> bool:
 # ---- index conditions -----------------------------------------------------------------------------------------------
 
 
-def _constant_index(test: Test) -> str | None:
-    """Return the index condition of a test against constants."""
-    if isinstance(test, Membership):
-        return polygon_ranges(test.point, test.polygon) if indexed(test.point) else None
-    if test.radius.constant is None:
-        return None
-    for point, centre in ((test.first, test.second), (test.second, test.first)):
-        if indexed(point) and constant_coordinates(centre) is not None:
-            return circle_ranges(point, centre, test.radius)
-    return None
-
-
 def index_condition(test: Test, scope: Scope) -> str | None:
     """Return the condition through which an index finds the rows of a test; None where none does.
 
     A table behind a fence has its condition there.
     """
-    constant = _constant_index(test)
+    constant = constant_ranges(test)
     if constant is not None or isinstance(test, Membership):
         return constant
     for point, centre in ((test.first, test.second), (test.second, test.first)):

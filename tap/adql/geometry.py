@@ -260,6 +260,18 @@ def polygon_ranges(point: Point, polygon: Polygon) -> str | None:
     return circle_ranges(point, centre, radius)
 
 
+def constant_ranges(test: Test) -> str | None:
+    """Return the index condition of a test against constants; None where there is no such index or it does not pay."""
+    if isinstance(test, Membership):
+        return polygon_ranges(test.point, test.polygon) if indexed(test.point) else None
+    if test.radius.constant is None:
+        return None
+    for point, centre in ((test.first, test.second), (test.second, test.first)):
+        if indexed(point) and constant_coordinates(centre) is not None:
+            return circle_ranges(point, centre, test.radius)
+    return None
+
+
 def _ranges(point: Point, bound: str) -> str:
     """Return the condition that the pixel of a point is in one of the four ranges that surround a circle."""
     pixel = f"public.q3c_ang2ipix({point.lon.sql}, {point.lat.sql})"

@@ -50,6 +50,8 @@ class Value:
         The geometrical test of which the value is 1 or 0.
     separation : tuple of Point, optional
         The points of which the value is the distance.
+    frame : str, optional
+        The coordinate system of a geometry as a query names it, in upper case; None where it names none.
     """
 
     sql: str
@@ -65,6 +67,7 @@ class Value:
     condition: str | None = None
     test: Test | None = None
     separation: tuple[Point, Point] | None = None
+    frame: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,13 +177,19 @@ def _same(first: Identifier, second: Identifier) -> bool:
 
 @dataclass(slots=True)
 class Context:
-    """What is one for a whole statement."""
+    """What is one for a whole statement; `warnings` are remarks for the person who wrote it."""
 
     catalogue: Catalogue
     dialect: Dialect
     common_tables: dict[str, tuple[Identifier, Relation]] = field(default_factory=dict)
     tables: set[str] = field(default_factory=set)
+    warnings: list[str] = field(default_factory=list)
     aliases: int = 0
+
+    def warn(self, text: str) -> None:
+        """Add a remark, once."""
+        if text not in self.warnings:
+            self.warnings.append(text)
 
     def alias(self) -> str:
         """Return a new name for a table in SQL: names of the query never get there."""

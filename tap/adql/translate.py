@@ -26,11 +26,14 @@ class Translation:
         Metadata of the result; the names are unique.
     tables : frozenset of str
         Published names of the tables that the query reads.
+    warnings : tuple of str
+        Remarks for the person who wrote the query.
     """
 
     sql: str
     columns: tuple[Column, ...]
     tables: frozenset[str]
+    warnings: tuple[str, ...] = ()
 
 
 def translate(
@@ -62,4 +65,5 @@ def translate(
         raise
     except RecursionError:
         raise ADQLError("The query is nested too deeply.", query=query) from None
-    return Translation(relation.sql, tuple(field.column for field in relation.fields), frozenset(context.tables))
+    columns = tuple(field.column for field in relation.fields)
+    return Translation(relation.sql, columns, frozenset(context.tables), tuple(context.warnings))
