@@ -49,6 +49,14 @@ class Null:
 
 
 @dataclass(frozen=True, slots=True)
+class Boolean:
+    """TRUE or FALSE."""
+
+    position: int
+    value: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ColumnReference:
     """A column, with as many parts as were written."""
 
@@ -132,6 +140,7 @@ Value: TypeAlias = (
     Number
     | String
     | Null
+    | Boolean
     | ColumnReference
     | Signed
     | Arithmetic
@@ -213,13 +222,14 @@ class InQuery:
 
 @dataclass(frozen=True, slots=True)
 class Like:
-    """[NOT] LIKE or ILIKE."""
+    """[NOT] LIKE or ILIKE; `escape` is the one character after ESCAPE."""
 
     position: int
     operand: Value
     negated: bool
     ignore_case: bool
     pattern: Value
+    escape: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +274,7 @@ class DerivedTable:
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """One further table of a `Joined`; `kind` is INNER, LEFT, RIGHT or FULL."""
+    """One further table of a `Joined`; `kind` is INNER, LEFT, RIGHT or FULL; `cross` stands for CROSS JOIN."""
 
     position: int
     natural: bool
@@ -272,6 +282,7 @@ class Join:
     table: Table
     on: Condition | None
     using: Name
+    cross: bool = False
 
 
 @dataclass(frozen=True, slots=True)

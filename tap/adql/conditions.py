@@ -227,12 +227,12 @@ def index_condition(test: Test, scope: Scope) -> str | None:
 
 
 def _like(node: ast.Like, scope: Scope) -> str:
-    """Translate LIKE; ADQL knows no escape character, PostgreSQL's backslash must lose its meaning."""
+    """Translate LIKE; ADQL itself knows no escape character, PostgreSQL's backslash must lose its meaning."""
     word = "ILIKE" if node.ignore_case else "LIKE"
     operand = require(_operand(node.operand, scope), (Kind.TEXT,), word)
     pattern = require(_operand(node.pattern, scope), (Kind.TEXT,), word)
-    text = f"{pattern.sql} ESCAPE ''"
-    if isinstance(pattern.constant, str):
+    text = f"{pattern.sql} ESCAPE {string_literal(node.escape or '')}"
+    if isinstance(pattern.constant, str) and node.escape is None:
         text = string_literal(pattern.constant.replace("\\", "\\\\"))
     return f"{operand.sql} {_not(node.negated)}{word} {text}"
 

@@ -18,6 +18,34 @@ class Dialect:
     trailing_semicolon: bool = True
     """Take one semicolon at the end of the query."""
 
+    adjacent_strings: bool = True
+    """Take ``'a' 'b'`` as one string: SQL-92 asks for a line's end between them."""
+
+    unknown_frames: bool = True
+    """Take a coordinate system that nobody knows as if it were left out, with a warning: ADQL 2.1 deprecates the
+    argument."""
+
+    glued_numbers: bool = False
+    """Take a number that runs into a word, ``SELECT 89x``, as if a blank stood between them."""
+
+    numeric_strings: bool = False
+    """Take a literal string that is a number, ``'30' * 3``, where a number is needed."""
+
+    modulo: bool = False
+    """Take ``x % y`` for ``MOD(x, y)``: mentioned in ADQL 2.1, absent from its grammar."""
+
+    cross_join: bool = False
+    """Take ``a CROSS JOIN b``, which is ``a, b``."""
+
+    like_escape: bool = False
+    """Take ``LIKE pattern ESCAPE 'c'``."""
+
+    block_comments: bool = False
+    """Take comments between ``/*`` and ``*/``."""
+
+    boolean_literals: bool = False
+    """Take TRUE and FALSE as values."""
+
     free_words: frozenset[str] = frozenset()
     """Reserved words, in lower case, that may be used as names without quotes (``distance``, ``public`` …). A word that
     is also a function remains one before an opening parenthesis."""

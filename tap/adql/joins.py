@@ -93,8 +93,9 @@ def _joined(node: ast.Joined, scope: Scope, subquery: Subquery) -> Tree:
                 raise ADQLError("NATURAL JOIN does not take ON.", join.position)
             _merge(join, left_sources, right_sources, branch)
         elif join.on is None:
-            if not scope.context.dialect.join_without_condition or join.kind != "INNER":
-                raise ADQLError("JOIN needs ON, USING or NATURAL.", join.position)
+            if join.kind != "INNER" or not (join.cross or scope.context.dialect.join_without_condition):
+                hint = "Such as ON a.id = b.id, or USING (id) for columns of one name."
+                raise ADQLError("JOIN needs ON, USING or NATURAL.", join.position, hint=hint)
         elif join.kind == "FULL":
             _check_full(join.on, left_sources, inside)
         tree = branch

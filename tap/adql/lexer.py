@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 from lark import Token
@@ -11,7 +12,7 @@ from lark.lexer import Lexer
 
 from tap.adql.dialect import Dialect
 from tap.adql.errors import ADQLError
-from tap.adql.words import AGGREGATES, FUNCTIONS, KEYWORDS, UNUSED
+from tap.adql.words import AGGREGATES, FUNCTIONS, INSTEAD, KEYWORDS, OPTIONAL, UNUSED
 
 MAX_CHARACTERS = 1_000_000
 MAX_TOKENS = 100_000
@@ -19,13 +20,8 @@ MAX_DEPTH = 100
 
 # The grammar never looks at these words once they have led it; Lark drops tokens whose name begins with "_".
 _SILENT = frozenset(
-    {"AND", "AS", "BETWEEN", "BY", "FROM", "GROUP", "HAVING", "IN", "INTERSECT", "IS", "JOIN", "OFFSET", "ON", "OR"}
-    | {"ORDER", "OUTER", "PRECISION", "TOP", "USING", "WHERE", "WITH"}
-)
-
-_KINDS = {word: f"_{word}" if word in _SILENT else word for word in KEYWORDS}
-_KINDS |= (
-    dict.fromkeys(FUNCTIONS, "FUNCTION") | dict.fromkeys(AGGREGATES, "AGGREGATE") | dict.fromkeys(UNUSED, "UNUSED")
+    {"AND", "AS", "BETWEEN", "BY", "ESCAPE", "FROM", "GROUP", "HAVING", "IN", "INTERSECT", "IS", "JOIN", "OFFSET", "ON"}
+    | {"OR", "ORDER", "OUTER", "PRECISION", "TOP", "USING", "WHERE", "WITH"}
 )
 
 _TOKEN = re.compile(
@@ -33,13 +29,15 @@ _TOKEN = re.compile(
     (?P<BLANK>(?:[ \t\r\n\f\v]+|--[^\n\r]*)+)
   | (?P<WORD>[A-Za-z][A-Za-z0-9_]*)
   | (?P<NUMBER>(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)
-  | (?P<STRING>'(?:[^']|'')*')
+  | (?P<STRING>'[^']*(?:''[^']*)*')
   | (?P<DELIMITED>"(?:[^"]|"")+")
   | (?P<COMPARE><>|!=|<=|>=|=|<|>)
   | (?P<_CONCAT>\|\|)
-  | (?P<SIGN>[(),.*/+\-;])
+  | (?P<COMMENT>/\*)
+  | (?P<SIGN>[(),.*/+\-;%])
+  | (?P<OTHER>.)
     """,
-    re.VERBOSE,
+    re.VERBOSE | re.DOTALL,
 )
 _SIGNS = {
     "(": "_OPEN",
@@ -51,8 +49,24 @@ _SIGNS = {
     "+": "PLUS",
     "-": "MINUS",
     ";": "SEMICOLON",
+    "%": "PERCENT",
 }
+_CALLED = re.compile(r"\s*\(", re.ASCII)
 _TOO_MUCH = "Split it into several queries."
+_NOT_HERE = {
+    "'": ("A string begins here and does not end.", "A quote in it is written ''."),
+    '"': ("A quoted name begins here and is empty or does not end.", None),
+    "`": ("` does not quote names in ADQL.", "Names are written in double quotes."),
+    ":": (": has no meaning in ADQL.", "Types are converted by CAST(x AS type)."),
+    "&": ("& is not an operator of ADQL.", "Conditions are joined by AND, bits by the function bitwise_and."),
+    "|": ("| is not an operator of ADQL.", "Conditions are joined by OR, strings by ||, bits by bitwise_or."),
+    "^": ("^ is not an operator of ADQL.", "Write POWER(x, y), or bitwise_xor for bits."),
+    "~": ("~ is not an operator of ADQL.", "Write LIKE for patterns, bitwise_not for bits."),
+    "!": ("! is not an operator of ADQL.", "Write NOT before a condition, and <> or != for unequal."),
+    "[": ("Elements of arrays are not taken by brackets in ADQL.", None),
+    "\0": ("The query contains a NUL character.", None),
+}
+"""What is wrong with a character that begins no word, and what to write instead."""
 
 
 class TokenLexer(Lexer):
@@ -76,44 +90,83 @@ def tokens(query: str, dialect: Dialect) -> list[Token]:
     """
     if len(query) > MAX_CHARACTERS:
         raise ADQLError(f"The query has {len(query)} characters, the limit is {MAX_CHARACTERS}.", hint=_TOO_MUCH)
-    if (position := query.find("\0")) >= 0:
-        raise ADQLError("The query contains a NUL character.", position)
+    kinds = _kinds(dialect)
     found: list[Token] = []
-    position = depth = 0
-    while position < len(query):
-        match = _TOKEN.match(query, position)
-        if match is None:
-            raise _unreadable(query, position)
-        kind, text, end = str(match.lastgroup), match.group(), match.end()
+    depth = 0
+    matches = _TOKEN.finditer(query)
+    while (match := next(matches, None)) is not None:
+        kind, position = match.lastgroup, match.start()
+        if kind == "BLANK":
+            continue
+        text = match.group()
         if kind == "WORD":
-            kind = _word(query, text, position, end, dialect)
+            kind = kinds.get(text.upper(), "IDENTIFIER")
+            if kind == "FREE":
+                kind = _free(query, text, match.end())
+            elif kind == "UNUSED":
+                hint = INSTEAD.get(text.upper()) or quote_hint(text)
+                raise ADQLError(f"{text} is a reserved word of SQL.", position, hint=hint)
         elif kind == "NUMBER":
-            if query[end : end + 1].isalnum() or query[end : end + 1] in ("_", "."):
-                raise ADQLError(f"The number {text} runs into {query[end]!r}.", end, hint="Put a blank between them.")
-            kind = "INTEGER_LITERAL" if text.isdigit() else "DECIMAL_LITERAL"
+            kind = _number(query, text, match.end(), dialect)
         elif kind == "SIGN":
             kind = _SIGNS[text]
-            depth += (text == "(") - (text == ")")
-            if depth > MAX_DEPTH:
-                raise ADQLError(f"Parentheses are nested more than {MAX_DEPTH} deep.", position)
-        if kind != "BLANK":
-            found.append(Token(kind, text, position))
-        position = end
-    if len(found) > MAX_TOKENS:
-        raise ADQLError(f"The query has {len(found)} words, the limit is {MAX_TOKENS}.", hint=_TOO_MUCH)
+            if kind == "_OPEN":
+                depth += 1
+                if depth > MAX_DEPTH:
+                    raise ADQLError(f"Parentheses are nested more than {MAX_DEPTH} deep.", position)
+            elif kind == "_CLOSE":
+                depth -= 1
+            elif kind == "PERCENT" and not dialect.modulo:
+                raise ADQLError("% is not an operator of ADQL.", position, hint="Write MOD(x, y).")
+        elif kind == "COMMENT":
+            matches = _TOKEN.finditer(query, _comment_end(query, position, dialect))
+            continue
+        elif kind == "STRING":
+            if found and found[-1].type == "STRING" and not dialect.adjacent_strings:
+                raise ADQLError("A string follows a string.", position, hint="Join them by ||.")
+        elif kind == "OTHER":
+            raise _unreadable(text, position)
+        if len(found) == MAX_TOKENS:
+            raise ADQLError(f"The query has more than {MAX_TOKENS} words.", position, hint=_TOO_MUCH)
+        found.append(Token(kind, text, position))  # type: ignore[arg-type]  # every match has a group
     return found
 
 
-def _word(query: str, text: str, position: int, end: int, dialect: Dialect) -> str:
-    """Return the kind of a word: a keyword, a function or a name."""
-    kind = _KINDS.get(text.upper())
-    if kind is None:
-        return "IDENTIFIER"
-    if text.lower() in dialect.free_words and not (kind == "FUNCTION" and query[end:].lstrip()[:1] == "("):
-        return "IDENTIFIER"
-    if kind == "UNUSED":
-        raise ADQLError(f"{text} is a reserved word of SQL.", position, hint=quote_hint(text))
-    return kind
+@lru_cache(maxsize=16)
+def _kinds(dialect: Dialect) -> dict[str, str]:
+    """Return what each reserved word is to the grammar."""
+    kinds = {word: f"_{word}" if word in _SILENT else word for word in KEYWORDS}
+    kinds |= dict.fromkeys(FUNCTIONS, "FUNCTION") | dict.fromkeys(AGGREGATES, "AGGREGATE")
+    kinds |= dict.fromkeys(UNUSED, "UNUSED")
+    for word, option in OPTIONAL.items():
+        if getattr(dialect, option):
+            kinds[word] = f"_{word}" if word in _SILENT else word
+    return kinds | {word.upper(): "FREE" for word in dialect.free_words if word.upper() in kinds}
+
+
+def _free(query: str, text: str, end: int) -> str:
+    """Return the kind of a reserved word that may be a name: it is a function before a parenthesis."""
+    if text.upper() in FUNCTIONS and _CALLED.match(query, end):
+        return "FUNCTION"
+    return "IDENTIFIER"
+
+
+def _number(query: str, text: str, end: int, dialect: Dialect) -> str:
+    """Return the kind of a number; what follows it must not run into it."""
+    follows = query[end : end + 1]
+    if follows == "." or (not dialect.glued_numbers and (follows.isalnum() or follows == "_")):
+        raise ADQLError(f"The number {text} runs into {follows!r}.", end, hint="Put a blank between them.")
+    return "INTEGER_LITERAL" if text.isdigit() else "DECIMAL_LITERAL"
+
+
+def _comment_end(query: str, position: int, dialect: Dialect) -> int:
+    """Return where a comment between /* and */ ends."""
+    if not dialect.block_comments:
+        raise ADQLError("ADQL has no comments between /* and */.", position, hint="-- begins one, to its line's end.")
+    end = query.find("*/", position + 2)
+    if end < 0:
+        raise ADQLError("A comment begins here and does not end.", position)
+    return end + 2
 
 
 def quote_hint(word: str) -> str:
@@ -121,15 +174,9 @@ def quote_hint(word: str) -> str:
     return f'To use it as a name write it in double quotes: "{word}".'
 
 
-def _unreadable(query: str, position: int) -> ADQLError:
+def _unreadable(character: str, position: int) -> ADQLError:
     """Return the error for a character that begins no token."""
-    character = query[position]
-    match character:
-        case "'":
-            return ADQLError("A string begins here and does not end.", position, hint="A quote in it is written ''.")
-        case '"':
-            return ADQLError("A quoted name begins here and is empty or does not end.", position)
-        case "%":
-            return ADQLError("% is not an operator of ADQL.", position, hint="Write MOD(x, y).")
-        case _:
-            return ADQLError(f"{character!r} (U+{ord(character):04X}) cannot stand here.", position)
+    if character in _NOT_HERE:
+        message, hint = _NOT_HERE[character]
+        return ADQLError(message, position, hint=hint)
+    return ADQLError(f"{character!r} (U+{ord(character):04X}) cannot stand here.", position)

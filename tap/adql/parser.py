@@ -12,6 +12,7 @@ from lark import Lark, Token, Transformer
 from lark.exceptions import UnexpectedToken
 
 from tap.adql import ast
+from tap.adql.checks import check_call, check_operands
 from tap.adql.dialect import Dialect
 from tap.adql.errors import ADQLError
 from tap.adql.lexer import TokenLexer, quote_hint, tokens
@@ -58,7 +59,7 @@ def parse(query: str, dialect: Dialect | None = None) -> ast.Statement:
     try:
         statement: ast.Statement = _parser().parse(words)  # type: ignore[assignment]
     except UnexpectedToken as error:
-        raise _unexpected(error, len(query.rstrip())) from None
+        raise _unexpected(error, query, words) from None
     return statement
 
 
@@ -76,19 +77,42 @@ def build_parser(*, strict: bool = False) -> Lark:
     )
 
 
-def _unexpected(error: UnexpectedToken, end: int) -> ADQLError:
+def _unexpected(error: UnexpectedToken, query: str, words: Sequence[Token]) -> ADQLError:
     """Translate Lark's error."""
     accepted = sorted({_WORDS.get(name, name.removeprefix("_")) for name in error.accepts or error.expected})
-    hint = f"Expected here: {' '.join(accepted[:16])}{' …' if len(accepted) > 16 else ''}."
+    expected = f"Expected here: {' '.join(accepted[:16])}{' …' if len(accepted) > 16 else ''}."
     token = error.token
     if token.type == "$END":
-        return ADQLError("The query ends too early.", end, hint=hint)
+        return ADQLError("The query ends too early.", len(query.rstrip()), hint=expected)
+    before = next((word for word in reversed(words) if (word.start_pos or 0) < (token.start_pos or 0)), None)
+    hint = _known_mistake(before, token)
     if token.upper() in RESERVED:
-        if {"IDENTIFIER", "DELIMITED"} & error.expected:
-            hint = f"{quote_hint(token)} {hint}"
+        if hint is None:
+            quote = f"{quote_hint(token)} " if {"IDENTIFIER", "DELIMITED"} & error.expected else ""
+            hint = quote + expected
         return ADQLError(f"The reserved word {token} cannot stand here.", token.start_pos, hint=hint)
     shown = token if len(token) <= 40 else f"{token[:40]}…"
-    return ADQLError(f"{shown} cannot stand here.", token.start_pos, hint=hint)
+    return ADQLError(f"{shown} cannot stand here.", token.start_pos, hint=hint or expected)
+
+
+def _known_mistake(before: Token | None, token: Token) -> str | None:
+    """Return what to write instead of what other dialects of SQL have; None for all other errors."""
+    previous = "" if before is None else before.upper()
+    match previous, token.upper():
+        case ("LIMIT", _) if token.type == "INTEGER_LITERAL":
+            return f"ADQL has no LIMIT: write SELECT TOP {token}."
+        case ("(", "SELECT" | "WITH"):
+            return "A query in parentheses stands behind FROM, JOIN, IN and EXISTS only: join it instead."
+        case ("IS", word) if word not in ("NOT", "NULL"):
+            return "ADQL has IS NULL and IS NOT NULL; other values are compared by = and <>."
+        case ("=", "="):
+            return "Values are compared by one =."
+        case (",", "FROM" | "WHERE" | "GROUP" | "ORDER" | "HAVING" | ")"):
+            return "Remove the comma before it."
+        case ("SELECT", "FROM"):
+            return "Write what to select, or * for all columns."
+        case _:
+            return None
 
 
 def _position(child: Any) -> int:
@@ -189,6 +213,8 @@ class _Builder(Transformer[Token, Any]):
 
     def table(self, children: list[Any]) -> ast.TableReference:
         *name, alias = children
+        if len(name) > 3:
+            raise ADQLError("A table has at most three parts: catalogue, schema, table.", _position(name[3]))
         return ast.TableReference(_position(name[0]), _name(name), alias and _identifier(alias))
 
     def derived_table(self, children: list[Any]) -> ast.DerivedTable:
@@ -202,6 +228,10 @@ class _Builder(Transformer[Token, Any]):
         natural, kind, table, condition = children
         using = condition if isinstance(condition, tuple) else ()
         on = None if isinstance(condition, tuple) else condition
+        if kind is not None and kind.type == "CROSS":
+            if natural is not None or condition is not None:
+                raise ADQLError("CROSS JOIN takes no condition.", kind.start_pos, hint="Leave out CROSS.")
+            return ast.Join(_position(table), False, "INNER", table, None, (), cross=True)
         return ast.Join(_position(table), natural is not None, kind.type if kind else "INNER", table, on, using)
 
     def on(self, children: list[Any]) -> Any:
@@ -238,8 +268,11 @@ class _Builder(Transformer[Token, Any]):
         return ast.InQuery(_position(operand), operand, negated is not None, query)
 
     def like(self, children: list[Any]) -> ast.Like:
-        operand, negated, word, pattern = children
-        return ast.Like(_position(operand), operand, negated is not None, word.type == "ILIKE", pattern)
+        operand, negated, word, pattern, escape = children
+        character = None if escape is None else escape[1:-1].replace("''", "'")
+        if character is not None and len(character) != 1:
+            raise ADQLError("ESCAPE takes a string of one character.", escape.start_pos)
+        return ast.Like(_position(operand), operand, negated is not None, word.type == "ILIKE", pattern, character)
 
     def is_null(self, children: list[Any]) -> ast.IsNull:
         operand, negated, _ = children
@@ -261,16 +294,25 @@ class _Builder(Transformer[Token, Any]):
     def string(self, children: list[Any]) -> ast.String:
         return ast.String(_position(children[0]), "".join(part[1:-1].replace("''", "'") for part in children))
 
+    def boolean(self, children: list[Any]) -> ast.Boolean:
+        return ast.Boolean(_position(children[0]), children[0].type == "TRUE")
+
     def null(self, children: list[Any]) -> ast.Null:
         return ast.Null(_position(children[0]))
 
     def column(self, children: list[Any]) -> ast.ColumnReference:
+        if len(children) > 4:
+            message = "A column has at most four parts: catalogue, schema, table, column."
+            raise ADQLError(message, _position(children[4]))
         return ast.ColumnReference(_position(children[0]), _name(children))
 
     def call(self, children: list[Any]) -> ast.Call:
         word, arguments = children
-        function = word.upper() if word.type == "FUNCTION" else word.lower()
-        return ast.Call(_position(word), function, tuple(arguments or ()))
+        if word.type != "FUNCTION":
+            return ast.Call(_position(word), word.lower(), tuple(arguments or ()))
+        node = ast.Call(_position(word), word.upper(), tuple(arguments or ()))
+        check_call(node)
+        return node
 
     def aggregate(self, children: list[Any]) -> ast.Aggregate:
         word, quantifier, argument = children
@@ -298,14 +340,25 @@ class _Builder(Transformer[Token, Any]):
 
     def signed(self, children: list[Any]) -> ast.Signed:
         sign, operand = children
+        check_operands([operand], "A sign")
         return ast.Signed(_position(sign), str(sign), operand)
 
     def sum(self, children: list[Any]) -> ast.Arithmetic:
+        check_operands(children[::2], "Arithmetic")
         return ast.Arithmetic(_position(children[0]), tuple(children[::2]), tuple(map(str, children[1::2])))
 
-    product = sum
+    def product(self, children: list[Any]) -> ast.Value:
+        whole: list[Any] = [children[0]]
+        for operator, operand in zip(children[1::2], children[2::2], strict=True):
+            if operator.type == "PERCENT":
+                dividend = self.sum(whole) if len(whole) > 1 else whole[0]
+                whole = [ast.Call(dividend.position, "MOD", (dividend, operand))]
+            else:
+                whole += (operator, operand)
+        return self.sum(whole) if len(whole) > 1 else whole[0]
 
     def concatenation(self, children: list[Any]) -> ast.Concatenation:
+        check_operands(children, "||")
         return ast.Concatenation(_position(children[0]), tuple(children))
 
 

@@ -130,6 +130,11 @@ def _null(node: ast.Null, _: Scope) -> Value:
     return Value("NULL", text_column(), "text", Kind.NULL, node.position)
 
 
+def _boolean(node: ast.Boolean, _: Scope) -> Value:
+    sql = "TRUE" if node.value else "FALSE"
+    return Value(sql, Column("", Datatype.BOOLEAN), "boolean", Kind.BOOLEAN, node.position)
+
+
 # ---- operators ------------------------------------------------------------------------------------------------------
 
 
@@ -288,6 +293,7 @@ _TRANSLATORS: dict[type, Callable[[Any, Scope], Value]] = {
     ast.Number: _number,
     ast.String: _string,
     ast.Null: _null,
+    ast.Boolean: _boolean,
     ast.Signed: _signed,
     ast.Arithmetic: _arithmetic,
     ast.Concatenation: _concatenation,

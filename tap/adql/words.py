@@ -36,6 +36,25 @@ UNUSED = frozenset(
 )
 """Words that SQL-92 reserves and ADQL has no use for."""
 
+OPTIONAL = {"CROSS": "cross_join", "ESCAPE": "like_escape", "TRUE": "boolean_literals", "FALSE": "boolean_literals"}
+"""Words among them that the grammar knows; each has a field of the dialect that lets it in."""
+
+INSTEAD = {
+    "CASE": "ADQL has no CASE: combine queries by UNION ALL, or use COALESCE or a function of this service.",
+    "CROSS": "Write a, b or a JOIN b for all pairs of rows.",
+    "CURRENT_DATE": "Write the time as CAST('2026-01-31T12:00:00' AS TIMESTAMP).",
+    "CURRENT_TIMESTAMP": "Write the time as CAST('2026-01-31T12:00:00' AS TIMESTAMP).",
+    "ESCAPE": "ADQL's LIKE has no escape character.",
+    "FALSE": "A boolean is compared with a string: flag = 'false'.",
+    "FETCH": "Write TOP n behind SELECT to limit the rows.",
+    "FLOAT": "Write REAL or DOUBLE PRECISION.",
+    "INT": "Write INTEGER.",
+    "NULLIF": "ADQL has no NULLIF; COALESCE replaces NULLs.",
+    "NUMERIC": "Write DOUBLE PRECISION.",
+    "TRUE": "A boolean is compared with a string: flag = 'true'.",
+}
+"""What to write instead of a reserved word that ADQL has no use for but people write."""
+
 RESERVED = FUNCTIONS | AGGREGATES | KEYWORDS | UNUSED
 
 
