@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 
-from bench import bulk, cones, ingest, jobs
+from bench import bulk, cones, ingest, jobs, joins, translation
 from bench.report import Figure, show
 from bench.server import running
 
-SECTIONS = ("ingest", "bulk", "cones", "jobs")
+SECTIONS = ("ingest", "bulk", "cones", "joins", "jobs", "translation")
 
 
 def main() -> int:
@@ -29,6 +29,10 @@ def main() -> int:
             figures += bulk.measure(bench, arguments.rows, arguments.runs)
         if "cones" in arguments.sections:
             figures += cones.measure(bench)
+        if "joins" in arguments.sections:
+            figures += joins.measure(bench)
+        if "translation" in arguments.sections:
+            figures += translation.measure(bench)
         if "jobs" in arguments.sections:
             figures += jobs.measure(bench)
         if "ingest" in arguments.sections:

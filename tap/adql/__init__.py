@@ -3,7 +3,7 @@
 from tap.adql.catalogue import Catalogue, CatalogueColumn, CatalogueTable
 from tap.adql.dialect import Dialect
 from tap.adql.errors import ADQLError
-from tap.adql.functions import FEATURES, Feature, features
+from tap.adql.features import FEATURES, Feature, features
 from tap.adql.translate import Translation, translate
 
 __all__ = [

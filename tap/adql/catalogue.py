@@ -9,6 +9,9 @@ from tap.adql.ast import Name
 from tap.adql.errors import ADQLError, did_you_mean
 from vo.core.tables import Column
 
+BOUND_SUFFIX = "__bound"
+"""What the name of an unpublished column of circles ends with: longitude, latitude, radius in degrees."""
+
 
 @dataclass(frozen=True, slots=True)
 class CatalogueColumn:
@@ -26,6 +29,9 @@ class CatalogueColumn:
         Whether one value selects at most one row.
     indexed : bool
         Whether a B-tree begins with the column.
+    bounded : bool
+        Whether the table has an indexed circle around each region of the column, in the column of its name with
+        `BOUND_SUFFIX`.
     """
 
     column: Column
@@ -33,6 +39,7 @@ class CatalogueColumn:
     sql_name: str | None = None
     unique: bool = False
     indexed: bool = False
+    bounded: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

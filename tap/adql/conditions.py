@@ -1,71 +1,89 @@
-"""Conditions, and the place of index conditions among them."""
+"""Conditions: which values they compare, and what that says about places on the sky."""
 
+# ruff: noqa: S608  (the package writes SQL: names come from the catalogue, literals are encoded anew)
 from __future__ import annotations
 
+import operator as operators
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
 from tap.adql import ast
 from tap.adql.errors import ADQLError
-from tap.adql.geometry import (
-    Membership,
-    Proximity,
-    Test,
-    check_radius,
-    circle_ranges,
-    constant_coordinates,
-    constant_ranges,
-    indexed,
-    parts_of,
-    within,
-)
+from tap.adql.geometry import Membership, Point, Proximity, check_radius, computed, number, parts_of, within
+from tap.adql.limits import MAX_TERMS, check_length
 from tap.adql.operands import instant, require, ungrouped
-from tap.adql.scopes import Relation, Scope, Value, kind_of_field
-from tap.adql.types import TIMESTAMP, Kind, string_literal
+from tap.adql.predicates import Predicate, all_of, negation, one_of, written
+from tap.adql.ranges import prefix_among, prefix_between, prefix_comparison
+from tap.adql.scopes import Relation, Scope, Source, Value, kind_of_field
+from tap.adql.types import TIMESTAMP, Kind, number_literal, string_literal
 from tap.adql.values import value
 
 Subquery: TypeAlias = Callable[[ast.Query, Scope], Relation]
 
 _MIRRORED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "=": "=", "<>": "<>"}
+_OPERATORS = {
+    "<": operators.lt,
+    ">": operators.gt,
+    "<=": operators.le,
+    ">=": operators.ge,
+    "=": operators.eq,
+    "<>": operators.ne,
+}
 _COMPARABLE = (Kind.NUMBER, Kind.TEXT, Kind.TIMESTAMP, Kind.BOOLEAN)
+_TRUTHS = {"true": 1, "t": 1, "1": 1, "false": 0, "f": 0, "0": 0}
 
 
-def condition(node: ast.Condition, scope: Scope, subquery: Subquery, *, indexable: bool = False) -> str:
+def condition(node: ast.Condition, scope: Scope, subquery: Subquery) -> str:
+    """Translate a condition where no index helps, such as in HAVING."""
+    return written(predicate(node, scope, subquery))
+
+
+def predicate(node: ast.Condition, scope: Scope, subquery: Subquery) -> Predicate:
     """Translate a condition.
 
-    Parameters
-    ----------
-    indexable : bool
-        Whether an index condition helps here: not under NOT, in HAVING, or beside a branch of OR that has none, where
-        its ranges would be tested on every row.
+    Raises
+    ------
+    ADQLError
+        For unknown names, and values that cannot be compared with each other.
     """
     match node:
         case ast.And(operands=operands):
-            return " AND ".join(condition(part, scope, subquery, indexable=indexable) for part in operands)
+            return all_of([predicate(part, scope, subquery) for part in operands])
         case ast.Or(operands=operands):
-            helps = indexable and all(_has_index(part, scope) for part in operands)
-            branches = (condition(part, scope, subquery, indexable=helps) for part in operands)
-            return f"({' OR '.join(branches)})"
+            return one_of([predicate(part, scope, subquery) for part in operands])
+        case ast.Not(operand=ast.Not(operand=operand)):
+            return predicate(operand, scope, subquery)
         case ast.Not(operand=operand):
-            return f"NOT ({condition(operand, scope, subquery)})"
+            return negation(predicate(operand, scope, subquery))
         case ast.Comparison():
-            return _comparison(node, scope, indexable=indexable)
-        case ast.Between(operand=operand, negated=negated, low=low, high=high):
-            parts = align([_operand(part, scope) for part in (operand, low, high)], "BETWEEN")
-            return f"{parts[0].sql} {_not(negated)}BETWEEN {parts[1].sql} AND {parts[2].sql}"
+            return comparison(_operand(node.left, scope), node.operator, _operand(node.right, scope))
+        case ast.Between():
+            return _between(node, scope)
         case ast.InList(operand=operand, negated=negated, items=items):
             first, *others = align([_operand(part, scope) for part in (operand, *items)], "IN")
-            return f"{first.sql} {_not(negated)}IN ({', '.join(other.sql for other in others)})"
+            # PostgreSQL makes a nested OR of values that it does not know yet.
+            check_length([part for part in others if part.sources], MAX_TERMS, "Values of IN that are not constant")
+            ranges = None if negated else prefix_among(first, others)
+            listed = f"{first.sql} {_not(negated)}IN ({', '.join(other.sql for other in others)})"
+            return _simple(ranges or listed, [first])
         case ast.InQuery():
             return _in_query(node, scope, subquery)
         case ast.Like():
             return _like(node, scope)
         case ast.IsNull(operand=operand, negated=negated):
             tested = _operand(operand, scope)
-            return f"{_nullable(tested)} IS {_not(negated)}NULL"
+            sql = f"{_nullable(tested)} IS {_not(negated)}NULL"
+            return _simple(sql, [tested]) if negated else Predicate(sql, tested.sources)
         case ast.Exists(query=query):
-            return f"EXISTS ({subquery(query, scope).sql})"
+            relation = subquery(query, scope)
+            return Predicate(f"EXISTS ({relation.sql})", reaches=relation.reaches)
+
+
+def _simple(sql: str, operands: Sequence[Value]) -> Predicate:
+    """Return a condition that is not true where one of its operands is NULL."""
+    sources: frozenset[Source] = frozenset().union(*(part.sources for part in operands))
+    return Predicate(sql, sources, frozenset(part.origin[0] for part in operands if part.origin is not None))
 
 
 def _operand(node: ast.Value, scope: Scope) -> Value:
@@ -110,6 +128,8 @@ def align(values: Sequence[Value], what: str) -> list[Value]:
         return [_timestamp(part, what) for part in values]
     if Kind.BOOLEAN in kinds:
         return [_boolean(part) for part in values]
+    if Kind.NUMBER in kinds and all(part.as_number for part in values if part.kind is Kind.TEXT):
+        return [part.as_number or part for part in values]
     first = next(part for part in values if part.kind is not Kind.NULL)
     other = next(part for part in values if part.kind not in (first.kind, Kind.NULL))
     hint = "Strings are written in single quotes, numbers without; CAST converts."
@@ -128,105 +148,111 @@ def _boolean(part: Value) -> Value:
     """Return a boolean; ADQL has no literals for them, so clients write 'true' or 1."""
     if part.kind in (Kind.BOOLEAN, Kind.NULL):
         return part
-    word = str(part.constant).lower()
-    if word in ("true", "t", "1"):
-        return replace(part, sql="TRUE")
-    if word in ("false", "f", "0"):
-        return replace(part, sql="FALSE")
+    truth = _TRUTHS.get(str(part.constant).lower())
+    if truth is not None:
+        return replace(part, sql="TRUE" if truth else "FALSE")
     raise ADQLError("A boolean is compared with 'true', 'false', 1 or 0.", part.position)
 
 
-def _comparison(node: ast.Comparison, scope: Scope, *, indexable: bool) -> str:
-    left, right = _operand(node.left, scope), _operand(node.right, scope)
-    tested = _tested(node, left, right)
-    if tested is not None:
-        test, exact, wanted = tested
-        if not wanted:
-            return f"NOT ({exact})"
-        index = index_condition(test, scope) if indexable and test is not None else None
-        return f"({index} AND {exact})" if index else exact
-    left, right = align([left, right], node.operator)
-    return f"{left.sql} {node.operator} {right.sql}"
+def comparison(left: Value, operator: str, right: Value) -> Predicate:
+    """Return the condition that two values compare so.
 
-
-def _tested(node: ast.Comparison, left: Value, right: Value) -> tuple[Test | None, str, bool] | None:
-    """Return the test that a comparison is: an index may serve it, its exact SQL, and whether it shall hold."""
-    for one, other, operator in ((left, right, node.operator), (right, left, _MIRRORED[node.operator])):
-        if one.condition is not None and operator in ("=", "<>") and other.constant in (0, 1):
-            return one.test, one.condition, (other.constant == 1) == (operator == "=")
-        if one.separation is not None and operator in ("<", "<="):
-            align([one, other], operator)
-            near = Proximity(*one.separation, check_radius(other), strict=operator == "<")
-            return near, within(near), True
-    return None
-
-
-def proximity(node: ast.Condition, scope: Scope) -> Proximity | None:
-    """Return the proximity that a condition is, if it is one."""
-    if not isinstance(node, ast.Comparison) or not _may_be_test(node):
-        return None
-    tested = _tested(node, _operand(node.left, scope), _operand(node.right, scope))
-    if tested is None or not tested[2] or not isinstance(tested[0], Proximity):
-        return None
-    return tested[0]
-
-
-def _may_be_test(node: ast.Comparison) -> bool:
-    """Whether a side of a comparison is a call of a geometrical function, to avoid translating others twice."""
-    return any(
-        isinstance(side, ast.Call) and side.function in ("CONTAINS", "INTERSECTS", "DISTANCE")
-        for side in (node.left, node.right)
-    )
-
-
-def _has_index(node: ast.Condition, scope: Scope) -> bool:
-    """Whether a condition brings an index condition of its own with constants."""
-    match node:
-        case ast.And(operands=operands):
-            return any(_has_index(part, scope) for part in operands)
-        case ast.Or(operands=operands):
-            return all(_has_index(part, scope) for part in operands)
-        case ast.Comparison() if _may_be_test(node):
-            tested = _tested(node, _operand(node.left, scope), _operand(node.right, scope))
-            return tested is not None and tested[2] and tested[0] is not None and constant_ranges(tested[0]) is not None
-        case ast.Comparison(operator="="):
-            return any(_on_index(_operand(side, scope)) for side in (node.left, node.right))
-        case _:
-            return False
-
-
-def _on_index(side: Value) -> bool:
-    """Whether a value is a column under an index of its own."""
-    return side.origin is not None and side.origin[1] in side.origin[0].relation.unique
-
-
-# ---- index conditions -----------------------------------------------------------------------------------------------
-
-
-def index_condition(test: Test, scope: Scope) -> str | None:
-    """Return the condition through which an index finds the rows of a test; None where none does.
-
-    A table behind a fence has its condition there.
+    Raises
+    ------
+    ADQLError
+        If they cannot be compared with each other.
     """
-    constant = constant_ranges(test)
-    if constant is not None or isinstance(test, Membership):
-        return constant
-    for point, centre in ((test.first, test.second), (test.second, test.first)):
-        if not indexed(point) or point.lon.origin is None or constant_coordinates(centre) is not None:
-            continue
-        source = point.lon.origin[0]
-        drivers = centre.lon.sources | centre.lat.sources | test.radius.sources
-        if source in scope.fences and scope.fences[source] in drivers:
+    for one, word, other in ((left, operator, right), (right, _MIRRORED[operator], left)):
+        if one.condition is not None and (truth := _truth(other)) is not None:
+            holds, fails = (_OPERATORS[word](answer, truth) for answer in (1, 0))
+            if holds != fails:
+                sources = one.sources
+                if holds:
+                    return Predicate(one.condition, sources, _seen(one), test=one.test)
+                return Predicate(f"NOT ({one.condition})", sources, _seen(one), opposite=one.test)
+    left, right = align([left, right], operator)
+    ranges = prefix_comparison(left, operator, right)
+    compared = _simple(ranges or f"{left.sql} {operator} {right.sql}", [left, right])
+    if operator == "=":
+        compared = replace(compared, equal=(left, right))
+    for one, word, other in ((left, operator, right), (right, _MIRRORED[operator], left)):
+        compared = _measured(compared, one, word, other)
+        if word in ("<", "<=", "=") and isinstance(other.constant, int | float):
+            compared = replace(compared, bound=_bound(one, float(other.constant)))
+    return compared
+
+
+def _truth(part: Value) -> float | None:
+    """Return the number with which the value of a condition is compared, also where it is written as a boolean."""
+    if isinstance(part.constant, str):
+        return _TRUTHS.get(part.constant.lower())
+    if part.kind is Kind.BOOLEAN:
+        return _TRUTHS.get(part.sql.lower())
+    return part.constant
+
+
+def _measured(compared: Predicate, one: Value, word: str, other: Value) -> Predicate:
+    """Return the comparison of a distance with a radius as the test that it, or its opposite, is."""
+    if one.separation is not None and word in ("<", "<="):
+        check_radius(other)
+    near = None if word == "<>" else _proximity(one, other, strict=word in ("<", ">="))
+    if near is None:
+        return compared
+    if word in (">", ">="):
+        return replace(compared, opposite=near, refuses=_seen(one))
+    exact = within(near) if one.separation is not None and word != "=" else compared.sql
+    return replace(compared, sql=exact, test=near, refuses=_seen(one))
+
+
+def _proximity(distance: Value, limit: Value, *, strict: bool) -> Proximity | None:
+    """Return the test that a distance, or some multiple of it, is within a limit."""
+    base, factor = distance.multiple or (distance, 1.0)
+    if base.separation is None:
+        return None
+    if limit.constant is not None:
+        radius = float(limit.constant) / factor
+        if not 0 <= radius <= 180:
             return None
-        if source not in drivers and drivers:
-            return circle_ranges(point, centre, test.radius)
-    return None
+        limit = limit if factor == 1 else number(radius, limit.position)
+    elif factor != 1:
+        limit = computed(f"({limit.sql} / {number_literal(factor)})", limit)
+    return Proximity(*base.separation, limit, strict=strict)
+
+
+def _seen(tested: Value) -> frozenset[Source]:
+    """Return the tables whose columns, unchanged, are coordinates of a test: it is not true where these are NULL."""
+    base = tested.multiple[0] if tested.multiple is not None else tested
+    points: tuple[Point, ...] = base.separation or ()
+    match tested.test:
+        case Membership(point=point):
+            points = (point,)
+        case Proximity(first=first, second=second):
+            points = (first, second)
+    return frozenset(part.origin[0] for point in points for part in (point.lon, point.lat) if part.origin is not None)
+
+
+def _bound(part: Value, limit: float) -> tuple[str, float]:
+    """Return which value does not exceed what, given that a multiple of it does not exceed a limit."""
+    base, factor = part.multiple or (part, 1.0)
+    return base.sql, limit / factor
+
+
+def _between(node: ast.Between, scope: Scope) -> Predicate:
+    """Translate BETWEEN; its upper limit makes a distance a test."""
+    tested, low, high = align([_operand(part, scope) for part in (node.operand, node.low, node.high)], "BETWEEN")
+    sql = f"{tested.sql} {_not(node.negated)}BETWEEN {low.sql} AND {high.sql}"
+    sources = tested.sources | low.sources | high.sources
+    if node.negated:
+        near = _proximity(tested, high, strict=False)
+        return Predicate(sql, sources, frozenset() if near is None else _seen(tested), opposite=near)
+    sql = prefix_between(tested, low, high) or sql
+    return replace(comparison(tested, "<=", high), sql=sql, sources=sources, opposite=None)
 
 
 # ---- strings and subqueries -----------------------------------------------------------------------------------------
 
 
-def _like(node: ast.Like, scope: Scope) -> str:
+def _like(node: ast.Like, scope: Scope) -> Predicate:
     """Translate LIKE; ADQL itself knows no escape character, PostgreSQL's backslash must lose its meaning."""
     word = "ILIKE" if node.ignore_case else "LIKE"
     operand = require(_operand(node.operand, scope), (Kind.TEXT,), word)
@@ -234,10 +260,10 @@ def _like(node: ast.Like, scope: Scope) -> str:
     text = f"{pattern.sql} ESCAPE {string_literal(node.escape or '')}"
     if isinstance(pattern.constant, str) and node.escape is None:
         text = string_literal(pattern.constant.replace("\\", "\\\\"))
-    return f"{operand.sql} {_not(node.negated)}{word} {text}"
+    return _simple(f"{operand.sql} {_not(node.negated)}{word} {text}", [operand, pattern])
 
 
-def _in_query(node: ast.InQuery, scope: Scope, subquery: Subquery) -> str:
+def _in_query(node: ast.InQuery, scope: Scope, subquery: Subquery) -> Predicate:
     operand = _operand(node.operand, scope)
     relation = subquery(node.query, scope)
     if len(relation.fields) != 1 or len(relation.fields[0].sql_names) != 1:
@@ -247,4 +273,10 @@ def _in_query(node: ast.InQuery, scope: Scope, subquery: Subquery) -> str:
     align([operand, other], "IN")
     if len({operand.kind, other.kind} - {Kind.NULL}) > 1:
         raise ADQLError("IN cannot compare these types.", node.position, hint="Convert one of them by CAST.")
-    return f"{operand.sql} {_not(node.negated)}IN ({relation.sql})"
+    rows = relation.sql
+    if other.kind is Kind.NULL is not operand.kind:
+        rows = f"SELECT NULL::{operand.sql_type} FROM ({rows}) AS {scope.context.alias()}"
+    sql = f"{operand.sql} {_not(node.negated)}IN ({rows})"
+    if node.negated:
+        return Predicate(sql, operand.sources)  # NULL is not in no rows
+    return replace(_simple(sql, [operand]), reaches=relation.reaches)

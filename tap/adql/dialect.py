@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from tap.adql.functions import SHIPPED, Function, FunctionSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,4 +55,15 @@ class Dialect:
 
     pgsphere: bool = True
     """Whether the database has the extension pgSphere. Q3C alone covers points, circles and polygons around points;
-    region against region with polygons, very large polygons, and `ivo_healpix_index` are refused without pgSphere."""
+    region against region with polygons and very large polygons are refused without pgSphere."""
+
+    functions: FunctionSet = field(default=SHIPPED, repr=False)
+    """The functions beside those of geometry: the stack's, and the operator's own."""
+
+    simbad: Callable[[str], tuple[float, float] | None] | None = None
+    """What resolves the names of `ivo_simbadpoint` to right ascension and declination in degrees; None for unknown
+    names. Without it the function is not offered: it asks a service elsewhere."""
+
+    def offers(self, function: Function) -> bool:
+        """Whether the service has what a function needs."""
+        return (self.pgsphere or not function.pgsphere) and (self.simbad is not None or not function.simbad)

@@ -13,9 +13,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 from tap.adql.errors import ADQLError
+from tap.adql.mocs import Moc
+from tap.adql.planes import Coordinates, Plane, plane, unit_vector
 from tap.adql.scopes import Value
 from tap.adql.types import DOUBLE, Kind, number_column, number_literal
 
@@ -23,18 +26,14 @@ MAX_INDEX_RADIUS = 30.0
 """Degrees; for larger circles a scan with an exact test is cheaper than the index."""
 
 FINE_COVER_RADIUS = 5.0
-"""Degrees; from here on a hundred narrow ranges (longer to plan) pay off against four wide ones."""
+"""Degrees; from here on many narrow ranges, which take a millisecond or two to find, pay off against four wide ones."""
 
-MAX_POLYGON_DIAMETER = 20.0
-"""Degrees; Q3C refuses polygons of more than about 23."""
-
-MAX_POLYGON_VERTICES = 100
-"""Q3C's memory for a polygon; it does not check this."""
-
-# Q3C's cover of a polygon is a long text to plan (5 ms): only for polygons that are simple, and large enough to gain.
-_MAX_RANGED_VERTICES = 12
-_MIN_RANGED_RADIUS = 0.5
-_BOUNDS = 100
+# A cover of a polygon by cells takes a millisecond or two to find and to plan. It reads half the rows or less of the
+# four ranges around a circle, which pays off where these are many.
+_COVERED_ROWS = 20_000
+_COVER_RANGES = 24
+_MOC_RANGES = 600
+_MOC_CELLS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +61,26 @@ class Polygon:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A geometry as the database has it: `sql` is an spoint, scircle, spoly, or double precision[] in DALI's order."""
+    """A geometry as the database has it: `sql` is an spoint, scircle, spoly, or double precision[] in DALI's order.
+
+    `bound` is an array with an indexed circle around it, where there is one.
+    """
 
     kind: Kind
     sql: str
     sql_type: str
+    bound: str | None = None
 
 
-Geometry: TypeAlias = Point | Circle | Polygon | Stored
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """A MOC that the database computes; `bound` is a constant circle that holds it, where one is known."""
+
+    bound: Circle | None
+
+
+Geometry: TypeAlias = Point | Circle | Polygon | Stored | Moc | Coverage
+Region: TypeAlias = Circle | Polygon | Moc
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +95,23 @@ class Proximity:
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """The condition that a point is in a polygon; `exact` is its test in SQL."""
+    """The condition that a point is in a constant region; `exact` is its test in SQL."""
 
     point: Point
-    polygon: Polygon
+    region: Region
     exact: str
+
+    @property
+    def share(self) -> float:
+        """About which part of the sky the region covers."""
+        if isinstance(self.region, Moc):
+            return self.region.fraction
+        if isinstance(self.region, Polygon):
+            flat = plane_of(self.region)
+            radius = 180.0 if flat is None else flat.radius
+        else:
+            radius = float(self.region.radius.constant or 0)
+        return (1 - math.cos(math.radians(radius))) / 2
 
 
 Test: TypeAlias = Proximity | Membership
@@ -209,9 +232,21 @@ def dali_array(value: Value) -> str:
     return f"CASE WHEN {' AND '.join(f'{part} IS NOT NULL' for part in known)} THEN {array} END"
 
 
+def sound(point: Point) -> tuple[str, str]:
+    """Return the coordinates of a point, NULL where they are none of the sky: Q3C raises errors for some of these."""
+    if constant_coordinates(point) is not None or indexed(point):
+        return point.lon.sql, point.lat.sql
+    lon, lat = point.lon.sql, point.lat.sql
+    if point.lon.constant is None:
+        lon = f"(CASE WHEN {lon} BETWEEN -1e6 AND 1e6 THEN {lon} END)"
+    if point.lat.constant is None:
+        lat = f"(CASE WHEN {lat} BETWEEN -90 AND 90 THEN {lat} END)"
+    return lon, lat
+
+
 def distance(first: Point, second: Point) -> str:
     """Return the angular distance of two points in degrees."""
-    return f"public.q3c_dist({first.lon.sql}, {first.lat.sql}, {second.lon.sql}, {second.lat.sql})"
+    return f"public.q3c_dist({', '.join((*sound(first), *sound(second)))})"
 
 
 def within(near: Proximity) -> str:
@@ -233,37 +268,74 @@ def circle_ranges(point: Point, centre: Point, radius: Value) -> str | None:
 
     The centre and the radius may be columns of tables that are read before.
     """
-    place = f"{centre.lon.sql}, {centre.lat.sql}"
+    place = ", ".join(sound(centre))
     if radius.constant is None:
         return _ranges(point, f"public.q3c_nearby_it({place}, {radius.sql} * 1.000000001 + 1e-9")
     wide = float(radius.constant) * (1 + 1e-9) + 1e-9
     if wide > MAX_INDEX_RADIUS:
         return None
-    if wide < FINE_COVER_RADIUS or constant_coordinates(centre) is None:
+    known = constant_coordinates(centre)
+    if wide < FINE_COVER_RADIUS or known is None:
         return _ranges(point, f"public.q3c_nearby_it({place}, {number_literal(wide)}")
-    return _covers(point, f"public.q3c_radial_query_it({place}, {number_literal(wide)}")
+    ranges = _circle_cover(*known, wide)
+    return None if ranges is None else _between(point, ranges)
 
 
 def polygon_ranges(point: Point, polygon: Polygon) -> str | None:
     """Return the index condition for a point in a constant polygon; None where an index does not pay."""
-    bound = bounding_circle(polygon)
-    if bound is None:
+    flat = plane_of(polygon)
+    if flat is None or point.lon.origin is None:
         return None
-    centre, radius = bound
-    size = float(radius.constant or 0)
-    few = len(polygon.vertices) <= _MAX_RANGED_VERTICES
-    if few and _MIN_RANGED_RADIUS <= size <= MAX_POLYGON_DIAMETER / 2:
-        coordinates = ", ".join(
-            f"{part.constant!r}" for vertex in polygon.vertices for part in (vertex.lon, vertex.lat)
-        )
-        return _covers(point, f"public.q3c_poly_query_it(ARRAY[{coordinates}]::{DOUBLE}[]")
-    return circle_ranges(point, centre, radius)
+    rows = point.lon.origin[0].relation.rows * (1 - math.cos(math.radians(flat.radius))) / 2
+    if rows > _COVERED_ROWS or flat.radius >= FINE_COVER_RADIUS:
+        ranges = _polygon_cover(flat)
+        return None if ranges is None else _between(point, ranges)
+    position = polygon.vertices[0].lon.position
+    centre = Point(number(flat.lon, position), number(flat.lat, position))
+    return circle_ranges(point, centre, number(flat.radius, position))
+
+
+def region_ranges(point: Point, region: Region) -> str | None:
+    """Return the index condition for a point in a constant region; None where an index does not pay."""
+    if isinstance(region, Polygon):
+        return polygon_ranges(point, region)
+    if isinstance(region, Circle):
+        return circle_ranges(point, region.centre, region.radius)
+    ranges = _moc_cover(region)
+    return None if ranges is None else _between(point, ranges)
+
+
+@lru_cache(maxsize=16)
+def _circle_cover(lon: float, lat: float, radius: float) -> tuple[tuple[int, int], ...] | None:
+    from tap.adql import covers  # noqa: PLC0415  (NumPy, for large regions alone)
+
+    size = math.radians(radius)
+    return covers.cover(covers.in_circle(unit_vector(lon, lat), size), ranges=_COVER_RANGES, smallest=size / 16)
+
+
+@lru_cache(maxsize=16)
+def _polygon_cover(flat: Plane) -> tuple[tuple[int, int], ...] | None:
+    from tap.adql import covers  # noqa: PLC0415
+
+    smallest = math.radians(flat.radius) / 16
+    return covers.cover(covers.in_polygon(flat.vertices), ranges=_COVER_RANGES, smallest=smallest)
+
+
+@lru_cache(maxsize=16)
+def _moc_cover(moc: Moc) -> tuple[tuple[int, int], ...] | None:
+    from tap.adql import covers  # noqa: PLC0415
+
+    if not moc.ranges:
+        return ()
+    centres, radii = covers.healpix_circles(moc.about(_MOC_CELLS))
+    smallest = float(radii.min()) / 2
+    return covers.cover(covers.near_any(centres, radii), ranges=_MOC_RANGES, smallest=smallest)
 
 
 def constant_ranges(test: Test) -> str | None:
     """Return the index condition of a test against constants; None where there is no such index or it does not pay."""
     if isinstance(test, Membership):
-        return polygon_ranges(test.point, test.polygon) if indexed(test.point) else None
+        return region_ranges(test.point, test.region) if indexed(test.point) else None
     if test.radius.constant is None:
         return None
     for point, centre in ((test.first, test.second), (test.second, test.first)):
@@ -279,47 +351,38 @@ def _ranges(point: Point, bound: str) -> str:
     return f"({' OR '.join(tests)})"
 
 
-def _covers(point: Point, bound: str) -> str:
-    """Return the condition for Q3C's covers of whole pixels (1) and of pixels at the edge (0), upper ends excluded."""
+def _between(point: Point, ranges: tuple[tuple[int, int], ...]) -> str:
+    """Return the condition that the pixel of a point is in one of some ranges."""
     pixel = f"public.q3c_ang2ipix({point.lon.sql}, {point.lat.sql})"
-    tests = (
-        f"{pixel} >= {bound}, {i}, {whole}) AND {pixel} < {bound}, {i + 1}, {whole})"
-        for whole in (1, 0)
-        for i in range(0, _BOUNDS, 2)
-    )
-    return f"({' OR '.join(tests)})"
+    return f"({' OR '.join(f'{pixel} BETWEEN {first} AND {last}' for first, last in ranges) or 'FALSE'})"
 
 
-def bounding_circle(polygon: Polygon) -> tuple[Point, Value] | None:
-    """Return a circle around a constant polygon that is smaller than a hemisphere; None for others."""
-    vectors = []
-    for vertex in polygon.vertices:
-        coordinates = constant_coordinates(vertex)
-        if coordinates is None:
-            return None
-        vectors.append(unit_vector(*coordinates))
-    x, y, z = (sum(parts) for parts in zip(*vectors, strict=True))
-    length = math.hypot(x, y, z)
-    if length < 1e-6:
-        return None
-    middle = (x / length, y / length, z / length)
-    radius = max(angle(middle, vector) for vector in vectors)
-    if radius >= 89:
+def coordinates_of(polygon: Polygon) -> Coordinates | None:
+    """Return the vertices of a constant polygon."""
+    pairs = [constant_coordinates(vertex) for vertex in polygon.vertices]
+    return None if None in pairs else tuple(pair for pair in pairs if pair is not None)
+
+
+def plane_of(polygon: Polygon) -> Plane | None:
+    """Return a constant polygon in its plane; None for polygons that are not constant.
+
+    Raises
+    ------
+    ADQLError
+        If it encloses nothing, or does not fit into a hemisphere.
+    """
+    coordinates = coordinates_of(polygon)
+    if coordinates is None:
         return None
     position = polygon.vertices[0].lon.position
-    lon, lat = math.degrees(math.atan2(y, x)) % 360, math.degrees(math.asin(max(-1.0, min(1.0, middle[2]))))
-    return Point(number(lon, position), number(lat, position)), number(radius, position)
-
-
-def unit_vector(lon: float, lat: float) -> tuple[float, float, float]:
-    """Return the direction of a point given in degrees."""
-    a, d = math.radians(lon), math.radians(lat)
-    return math.cos(d) * math.cos(a), math.cos(d) * math.sin(a), math.sin(d)
-
-
-def angle(first: tuple[float, float, float], second: tuple[float, float, float]) -> float:
-    """Return the angle between two directions in degrees; exact for small ones."""
-    return math.degrees(2 * math.asin(min(1.0, math.dist(first, second) / 2)))
+    try:
+        flat = plane(coordinates)
+    except ValueError:
+        raise ADQLError("A polygon needs three different vertices.", position) from None
+    if flat is None:
+        hint = "Split it: its inside would not be known."
+        raise ADQLError("The polygon does not fit into a hemisphere.", position, hint=hint)
+    return flat
 
 
 def spherical(value: Value) -> str:
@@ -332,9 +395,12 @@ def spherical(value: Value) -> str:
         circle = as_circle(value)
         return f"public.scircle({_spoint(circle.centre)}, pg_catalog.radians({circle.radius.sql}))"
     if isinstance(value.geometry, Polygon):
-        constants = [constant_coordinates(vertex) for vertex in value.geometry.vertices]
-        if None not in constants:
-            vertices = ",".join(f"({pair[0]!r}d,{pair[1]!r}d)" for pair in constants if pair)
+        flat = plane_of(value.geometry)
+        if flat is not None:
+            if not flat.simple:
+                hint = "Give the vertices in the order of the outline."
+                raise ADQLError("The sides of the polygon cross each other.", value.position, hint=hint)
+            vertices = ",".join(f"({lon!r}d,{lat!r}d)" for lon, lat in flat.coordinates)
             return f"'{{{vertices}}}'::public.spoly"
     vertex = "public.spoint(pg_catalog.radians(p.a[i]), pg_catalog.radians(p.a[i + 1]))"
     return (
@@ -344,5 +410,34 @@ def spherical(value: Value) -> str:
     )
 
 
+def in_moc(point: Point, moc: str) -> str:
+    """Return the condition that a point is in a MOC of the database.
+
+    pgSphere 1.2 moves points within 0.2 mas of longitude 0 onto it. North of 41.8 degrees it gives those on a meridian
+    at a multiple of 90, and those within 3 mas of the pole, the number of a cell far away. So points are moved 4e-9
+    arcseconds to the east, and out to 7 mas from the poles; those at longitude 0 are looked up on the next quarter of
+    the sky, whose cells are the same but for the number of their face.
+    """
+    lon, lat = sound(point)
+    lat = f"(CASE WHEN {lat} > 89.999998 THEN 89.999998 WHEN {lat} < -89.999998 THEN -89.999998 ELSE {lat} END)"
+    east = f"{lon} + 1e-12 / pg_catalog.cosd({lat})"
+    place, turned = (
+        f"public.spoint(pg_catalog.radians({x}), pg_catalog.radians({lat}))" for x in (east, f"{east} + 90")
+    )
+    number = f"CASE WHEN (h.n >> 58) & 3 = 0 THEN h.n + {3 << 58} ELSE h.n - {1 << 58} END"
+    looked_up = f"(SELECT public.healpix_nest(29, {turned}) AS n OFFSET 0) AS h"
+    return (
+        f"(CASE WHEN {lon} BETWEEN 1e-7 AND 359.9999999 THEN {place} OPERATOR(public.<@) {moc} "
+        f"ELSE (SELECT ({number}) OPERATOR(public.<@) {moc} FROM {looked_up}) END)"
+    )
+
+
+def circle_of_bound(bound: str) -> str:
+    """Return the circle around a stored region as its index has it."""
+    lon, lat, radius = (f"pg_catalog.radians({bound}[{place}])" for place in (1, 2, 3))
+    return f"public.scircle(public.spoint({lon}, {lat}), {radius})"
+
+
 def _spoint(point: Point) -> str:
-    return f"public.spoint(pg_catalog.radians({point.lon.sql}), pg_catalog.radians({point.lat.sql}))"
+    lon, lat = sound(point)
+    return f"public.spoint(pg_catalog.radians({lon}), pg_catalog.radians({lat}))"

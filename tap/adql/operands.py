@@ -9,7 +9,7 @@ from datetime import datetime
 
 from tap.adql.errors import ADQLError
 from tap.adql.scopes import Value
-from tap.adql.types import DOUBLE, GEOMETRIES, TIMESTAMP, Kind, number_literal
+from tap.adql.types import DOUBLE, NULL_TYPES, TIMESTAMP, Kind, number_literal
 from vo.core.tables import Column, Datatype
 
 _INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?)?Z?", re.ASCII)
@@ -72,12 +72,31 @@ def instant(text: str, position: int) -> str:
 
 
 def require(operand: Value, kinds: Sequence[Kind], what: str) -> Value:
-    """Refuse an operand of another kind; NULL goes everywhere."""
-    if operand.kind in kinds or operand.kind is Kind.NULL:
+    """Refuse an operand of another kind; NULL goes everywhere, in the type of the first kind."""
+    if operand.kind in kinds:
         return operand
+    if operand.as_number is not None and Kind.NUMBER in kinds:
+        return operand.as_number
+    if operand.kind is Kind.NULL:
+        return typed_null(operand, NULL_TYPES.get(kinds[0]))
     wanted = " or ".join(kind.value for kind in kinds)
-    hint = "Convert it by CAST." if operand.kind not in GEOMETRIES and Kind.NUMBER in kinds else None
-    raise ADQLError(f"{what} takes {wanted}, not {operand.kind.value}.", operand.position, hint=hint)
+    raise ADQLError(f"{what} takes {wanted}, not {operand.kind.value}.", operand.position, hint=_cast(operand, kinds))
+
+
+def _cast(operand: Value, kinds: Sequence[Kind]) -> str | None:
+    """Return the hint that a conversion helps, where there is one."""
+    if operand.kind not in NULL_TYPES:
+        return None
+    if Kind.TIMESTAMP in kinds:
+        return "Timestamps are written 'YYYY-MM-DDThh:mm:ss', in quotes."
+    if Kind.NUMBER in kinds and operand.kind in (Kind.TEXT, Kind.BOOLEAN):
+        return "Convert it by CAST, such as CAST(x AS DOUBLE PRECISION)."
+    return "Convert it by CAST(x AS VARCHAR)." if Kind.TEXT in kinds else None
+
+
+def typed_null(operand: Value, sql_type: str | None) -> Value:
+    """Return a NULL in a type of PostgreSQL, for which operators and functions are looked up."""
+    return operand if sql_type is None else replace(operand, sql=f"NULL::{sql_type}", sql_type=sql_type)
 
 
 def ungrouped(free: tuple[str, int]) -> ADQLError:

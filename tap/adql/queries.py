@@ -5,16 +5,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import accumulate
 
 from tap.adql import ast
 from tap.adql.conditions import align, condition
 from tap.adql.errors import ADQLError, did_you_mean
 from tap.adql.geometry import Stored, as_circle, as_point, dali_array, parts_of, polygon_array
 from tap.adql.joins import emit, resolve_tables
-from tap.adql.names import Names, field_name
+from tap.adql.limits import MAX_COLUMNS
+from tap.adql.names import field_name, unique_names
 from tap.adql.operands import ungrouped, wide_enough
-from tap.adql.scopes import Context, Field, Relation, Scope, Source, Value, kind_of_field, source_of
-from tap.adql.types import DOUBLE, GEOMETRIES, Kind, arithmetic_type, client_type, number_column
+from tap.adql.scopes import (
+    Context,
+    Field,
+    Relation,
+    Results,
+    Scope,
+    Source,
+    Value,
+    kind_of_field,
+    source_of,
+    written_name,
+)
+from tap.adql.types import DOUBLE, GEOMETRIES, UNKNOWN, Kind, arithmetic_type, client_type, number_column
 from tap.adql.values import field_value, value
 
 _WHOLE = ast.Identifier(0, "", delimited=True)
@@ -27,12 +40,14 @@ def statement(node: ast.Statement, context: Context, limit: int | None) -> Relat
         key = table.name.text.lower()
         if key in context.common_tables:
             raise ADQLError(f"Two queries of WITH are called {table.name.text}.", table.position)
+        before = context.reads
         relation = _query(table.query, Scope(context, None))
+        reads, context.reads = context.reads - before, before
         name = context.alias()
         # Without this PostgreSQL computes a query that is used twice in full, and no index reaches into it.
         hint = "NOT MATERIALIZED " if relation.positions else ""
         common.append(f"{name} AS {hint}({relation.sql})")
-        context.common_tables[key] = (table.name, replace(relation, sql=name))
+        context.common_tables[key] = (table.name, replace(relation, sql=name), max(1, reads))
     relation = _final(node.query, Scope(context, None), limit)
     return replace(relation, sql=f"WITH {', '.join(common)} {relation.sql}") if common else relation
 
@@ -50,7 +65,12 @@ def _final(node: ast.Query, outer: Scope, limit: int | None) -> Relation:
     values = [field_value(source, place, 0, scope) for place in range(len(relation.fields))]
     columns = ", ".join(f"{client_sql(part)} AS c{i}" for i, part in enumerate(values))
     sql = f"SELECT {columns} FROM {source.relation.sql} AS {source.alias}{_limit(limit)}"
-    return replace(relation, sql=sql)
+    names = unique_names([entry.column.name for entry in relation.fields])
+    fields = (
+        replace(entry, column=replace(entry.column, name=name))
+        for entry, name in zip(relation.fields, names, strict=True)
+    )
+    return replace(relation, sql=sql, fields=tuple(fields))
 
 
 def subquery(node: ast.Query, outer: Scope) -> Relation:
@@ -67,7 +87,7 @@ def _query(node: ast.Query, outer: Scope, *, canonical: bool = False) -> Relatio
         relation = _query(body, outer, canonical=canonical)
         if not node.order_by and node.offset is None:
             return relation
-        relation = replace(relation, sql=f"({relation.sql})")
+        relation = replace(relation, sql=f"SELECT * FROM ({relation.sql}) AS {outer.context.alias()}")
     else:
         relation = _set_operation(body, outer)
     order = _order_of_columns(node.order_by, relation)
@@ -111,49 +131,52 @@ def _select(
     """Translate one SELECT with its order and offset."""
     scope = Scope(outer.context, outer if outer.sources else outer.parent)
     trees = resolve_tables(node.tables, scope, subquery)
-    from_sql, moved = emit(trees, node.where, scope, subquery)
-    if node.where is not None:
-        scope.clause = "WHERE"
-        moved.append(f"{condition(node.where, scope, subquery, indexable=True)}")
+    from_sql, conditions = emit(trees, node.where, scope, subquery)
     groups = _group_by(node, scope)
     scope.clause = "SELECT"
     values, names = _items(node, scope)
+    results = Results(names, values)
     having = None
     if node.having is not None:
         scope.clause = "HAVING"
         scope.aggregated = True
         having = condition(node.having, scope, subquery)
-    sql, fields, exported = _columns(values, names, final=final, canonical=canonical)
-    scope.clause = "ORDER BY"
-    keys = [_order_key(term, values, names, exported, scope, distinct=node.distinct) for term in order_by]
+    canonical = canonical or node.distinct
+    sql, fields, exported = _columns(values, unique_names(names) if final else names, final=final, canonical=canonical)
+    keys: list[str] = []
+    if order_by:
+        scope.clause, scope.results = "ORDER BY", results
+        keys = _order_by(order_by, exported, scope, distinct=node.distinct)
+        scope.results = None
     if scope.aggregated or node.group_by:
-        _check_grouped([*values, *(key for key in keys if isinstance(key, Value))])
+        _check_grouped(values)
     text = [f"SELECT {'DISTINCT ' if node.distinct else ''}{sql} FROM {from_sql}"]
-    if moved:
-        text.append("WHERE " + " AND ".join(moved))
+    if conditions:
+        text.append("WHERE " + " AND ".join(conditions))
     if groups:
         text.append("GROUP BY " + ", ".join(groups))
     if having is not None:
         text.append("HAVING " + having)
     if keys:
-        written = (key.sql if isinstance(key, Value) else key for key in keys)
-        terms = (f"{key}{' DESC' if term.descending else ''}" for key, term in zip(written, order_by, strict=True))
-        text.append("ORDER BY " + ", ".join(terms))
+        text.append("ORDER BY " + ", ".join(keys))
     limits = [number for number in (node.top, limit) if number is not None]
     relation_sql = " ".join(text) + _limit(min(limits) if limits else None) + _offset(offset)
     if final:
         return Relation(relation_sql, fields)
     whole = not (scope.aggregated or groups or node.top is not None or offset is not None)
-    positions = _positions(exported) if whole else frozenset()
+    positions = _positions(exported, scope) if whole else frozenset()
     rows = max((source.relation.rows for source in scope.sources), default=0)
     unique = _unique(exported, scope) if whole else frozenset()
-    return Relation(relation_sql, fields, positions, unique, min(rows, node.top) if node.top is not None else rows)
+    rows = min(rows, node.top) if node.top is not None else rows
+    # An aggregate of all rows has one even where there are none.
+    reaches = scope.reaches if groups or not scope.aggregated else ()
+    return Relation(relation_sql, fields, positions, unique, rows, reaches)
 
 
 def _items(node: ast.Select, scope: Scope) -> tuple[list[Value], list[str]]:
-    """Translate a select list to values and their names."""
+    """Translate a select list to values and their names as written."""
     values: list[Value] = []
-    names = Names()
+    names: list[str] = []
     if len(node.items) > 1 and not scope.context.dialect.star_among_items:
         for item in node.items:
             if isinstance(item, ast.Star):
@@ -161,19 +184,21 @@ def _items(node: ast.Select, scope: Scope) -> tuple[list[Value], list[str]]:
     for item in node.items:
         if isinstance(item, ast.Star):
             for source, place in _starred(item, scope):
-                starred = field_value(source, place, item.position, scope)
-                names.add(starred.column.name)
+                starred = field_value(source, place, item.position, scope, qualified=bool(item.name))
+                names.append(starred.column.name)
                 values.append(starred)
             continue
         translated = value(item.value, scope)
         if item.alias is not None:
-            names.add(item.alias.text)
+            names.append(item.alias.text)
         elif isinstance(item.value, ast.ColumnReference):
-            names.add(translated.column.name)
+            names.append(translated.column.name)
         else:
-            names.add(field_name(item.value, translated, len(values) + 1))
+            names.append(field_name(item.value, translated, len(values) + 1))
         values.append(translated)
-    return values, names.unique
+    if len(values) > MAX_COLUMNS:
+        raise ADQLError(f"Columns of a select list: {len(values)}, and the limit is {MAX_COLUMNS}.", node.position)
+    return values, names
 
 
 def _starred(item: ast.Star, scope: Scope) -> list[tuple[Source, int]]:
@@ -221,6 +246,8 @@ def _exported(part: Value, *, canonical: bool) -> tuple[list[Value], str]:
     Points and circles are handed on as numbers, so that an index on their coordinates is reached through the subquery.
     """
     if part.kind not in GEOMETRIES:
+        if part.kind is Kind.NULL:
+            return [replace(part, sql=f"({part.sql})::text")], UNKNOWN
         if part.kind is Kind.TEXT and part.constant is not None:
             return [replace(part, sql=f"{part.sql}::text")], part.sql_type
         return [part], part.sql_type
@@ -235,12 +262,12 @@ def _exported(part: Value, *, canonical: bool) -> tuple[list[Value], str]:
     return [replace(part, sql=polygon_array(part))], f"{DOUBLE}[]"
 
 
-def _positions(exported: Sequence[Sequence[tuple[str, Value]]]) -> frozenset[tuple[str, str]]:
-    """Return the pairs of columns of a select list that are the columns under an index."""
+def _positions(exported: Sequence[Sequence[tuple[str, Value]]], scope: Scope) -> frozenset[tuple[str, str]]:
+    """Return the pairs of columns of a select list that are columns under an index; none reaches over a fence."""
     by_origin: dict[tuple[Source, str], list[str]] = {}
     for columns in exported:
         for label, part in columns:
-            if part.origin is not None:
+            if part.origin is not None and part.origin[0] not in scope.fenced:
                 by_origin.setdefault(part.origin, []).append(label)
     return frozenset(
         (lon, lat)
@@ -268,14 +295,25 @@ def _unique(exported: Sequence[Sequence[tuple[str, Value]]], scope: Scope) -> fr
 
 def _group_by(node: ast.Select, scope: Scope) -> list[str]:
     """Translate GROUP BY; a name is a column of the tables, or else an alias of the select list."""
+    if not node.group_by:
+        return []
     scope.clause = "GROUP BY"
     written: list[str] = []
-    for term in node.group_by:
-        grouped = value(_group_term(term, node, scope), scope)
-        written += [part.sql for part in parts_of(grouped.geometry)] or [grouped.sql]
-    if node.group_by:
-        scope.grouping = frozenset(written)
+    meant = {id(term): term for term in (_group_term(term, node, scope) for term in node.group_by)}
+    for term in meant.values():
+        grouped = value(term, scope)
+        if isinstance(grouped.geometry, Stored) and not grouped.geometry.sql_type.endswith("[]"):
+            hint = "Group by a column that tells the rows apart, such as an identifier."
+            raise ADQLError(f"GROUP BY does not take {grouped.kind.value} of a table.", term.position, hint=hint)
+        parts = parts_of(grouped.geometry) or [grouped]
+        written += [_sorted(part) for part in parts]
+    scope.grouping = frozenset(written)
     return list(dict.fromkeys(written))
+
+
+def _sorted(part: Value) -> str:
+    """Return a value for GROUP BY and ORDER BY: PostgreSQL takes a bare constant for the number of a column."""
+    return part.sql if part.sources and not part.sql.startswith("'") else f"({part.sql})::{part.sql_type}"
 
 
 def _group_term(term: ast.Value, node: ast.Select, scope: Scope) -> ast.Value:
@@ -306,56 +344,75 @@ def _check_grouped(values: Sequence[Value]) -> None:
             raise ungrouped(part.free)
 
 
-def _order_key(
-    term: ast.OrderTerm,
-    values: Sequence[Value],
-    names: Sequence[str],
-    exported: Sequence[Sequence[tuple[str, Value]]],
-    scope: Scope,
-    *,
-    distinct: bool,
-) -> Value | str:
-    """Return a key of ORDER BY: the number of a column of the result in SQL, or another value."""
-    starts = [1 + sum(len(columns) for columns in exported[:i]) for i in range(len(exported))]
-    node = term.value
-    place = _result_place(node, names)
-    if place is None:
-        key = value(node, scope)
-        place = next((i for i, part in enumerate(values) if part.sql and part.sql == key.sql), None)
+def _order_by(
+    terms: Sequence[ast.OrderTerm], exported: Sequence[Sequence[tuple[str, Value]]], scope: Scope, *, distinct: bool
+) -> list[str]:
+    """Translate ORDER BY: numbers of columns of the result in SQL, and other values."""
+    results = scope.results
+    assert results is not None  # noqa: S101  (the caller has just made it)
+    starts = _starts([len(columns) for columns in exported])
+    by_sql = {part.sql: place for place, part in reversed(list(enumerate(results.values))) if part.sql}
+    keys = []
+    for term in terms:
+        place = _result_place(term.value, results)
         if place is None:
-            if distinct:
-                raise ADQLError("SELECT DISTINCT can only be ordered by its own columns.", term.position)
-            return align([key], "ORDER BY")[0]
-    align([replace(values[place], position=term.position)], "ORDER BY")
-    return str(starts[place])
+            key = value(term.value, scope)
+            place = by_sql.get(key.sql)
+        if place is not None:
+            align([replace(results.values[place], position=term.position)], "ORDER BY")
+            text = str(starts[place])
+        elif key.constant is not None or key.kind is Kind.NULL:
+            scope.context.warn("ORDER BY a constant has no effect: columns are called by name or number.")
+            continue
+        elif distinct:
+            raise ADQLError("SELECT DISTINCT can only be ordered by its own columns.", term.position)
+        else:
+            if scope.aggregated or scope.grouping is not None:
+                _check_grouped([key])
+            text = _sorted(align([key], "ORDER BY")[0])
+        keys.append(f"{text} DESC" if term.descending else text)
+    return keys
 
 
-def _result_place(node: ast.Value, names: Sequence[str]) -> int | None:
+def _starts(counts: Sequence[int]) -> list[int]:
+    """Return the number in SQL of the first column of each result column."""
+    return list(accumulate(counts, initial=1))[:-1]
+
+
+def _result_place(node: ast.Value, results: Results) -> int | None:
     """Return the place of the result column that a key names by number or name."""
     if isinstance(node, ast.Number) and node.integer:
         place = int(node.text)
-        if not 1 <= place <= len(names):
-            raise ADQLError(f"ORDER BY {place}: the result has {len(names)} columns.", node.position)
+        if not 1 <= place <= len(results.names):
+            raise ADQLError(f"ORDER BY {place}: the result has {len(results.names)} columns.", node.position)
         return place - 1
     if isinstance(node, ast.ColumnReference) and len(node.name) == 1:
-        return next((i for i, name in enumerate(names) if _means(node.name[0], name)), None)
+        return results.place(node.name[0])
     return None
 
 
 def _order_of_columns(order_by: Sequence[ast.OrderTerm], relation: Relation) -> str:
     """Return ORDER BY after a set operation, which takes columns of the result only."""
+    if not order_by:
+        return ""
     names = [entry.column.name for entry in relation.fields]
+    values = [
+        Value(str(place), entry.column, entry.sql_type, kind_of_field(entry), 0)
+        for place, entry in enumerate(relation.fields)
+    ]
+    results = Results(names, values)
+    starts = _starts([len(entry.sql_names) for entry in relation.fields])
     keys = []
     for term in order_by:
-        place = _result_place(term.value, names)
+        place = _result_place(term.value, results)
         if place is None:
             hint = None
             if isinstance(term.value, ast.ColumnReference):
-                hint = did_you_mean(term.value.name[-1].text, names)
+                hint = did_you_mean(term.value.name[-1].text, names, written_name)
             raise ADQLError("A set operation is ordered by columns of its result.", term.position, hint=hint)
-        start = 1 + sum(len(entry.sql_names) for entry in relation.fields[:place])
-        keys.append(f"{start}{' DESC' if term.descending else ''}")
-    return f" ORDER BY {', '.join(keys)}" if keys else ""
+        align([replace(values[place], position=term.position)], "ORDER BY")
+        keys.append(f"{starts[place]}{' DESC' if term.descending else ''}")
+    return f" ORDER BY {', '.join(keys)}"
 
 
 # ---- set operations -------------------------------------------------------------------------------------------------
@@ -364,18 +421,39 @@ def _order_of_columns(order_by: Sequence[ast.OrderTerm], relation: Relation) -> 
 def _set_operation(node: ast.SetOperation, outer: Scope) -> Relation:
     """Translate operands from left to right; metadata and names come from the first."""
     relations = [_operand(operand, outer) for operand in node.operands]
-    first = relations[0]
-    fields = list(first.fields)
+    fields = list(relations[0].fields)
     for relation, operand in zip(relations[1:], node.operands[1:], strict=True):
         if len(relation.fields) != len(fields):
             counts = f"{len(fields)} and {len(relation.fields)}"
             raise ADQLError(f"The queries of a set operation have {counts} columns.", operand.position)
         fields = [_united(*pair, operand.position) for pair in zip(fields, relation.fields, strict=True)]
+    types = [{relation.fields[place].sql_type for relation in relations} for place in range(len(fields))]
+    relations = [_in_types(relation, fields, types, outer.context) for relation in relations]
+    first = relations[0]
     sql = f"({first.sql})"
     for operator, relation in zip(node.operators, relations[1:], strict=True):
         sql = f"{sql} {operator} ({relation.sql})"
-    positions = frozenset.intersection(*(relation.positions for relation in relations))
+    # PostgreSQL takes no condition into the operands of EXCEPT.
+    excepts = any(operator.startswith("EXCEPT") for operator in node.operators)
+    positions = frozenset() if excepts else frozenset.intersection(*(relation.positions for relation in relations))
     return Relation(sql, tuple(fields), positions, rows=sum(relation.rows for relation in relations))
+
+
+def _in_types(relation: Relation, fields: Sequence[Field], types: Sequence[set[str]], context: Context) -> Relation:
+    """Return an operand with the columns of the whole: NULLs in their types, and double where PostgreSQL has less."""
+    columns = []
+    changed = False
+    for own, wanted, given in zip(relation.fields, fields, types, strict=True):
+        null = own.sql_type == UNKNOWN != wanted.sql_type
+        narrow = wanted.sql_type == DOUBLE and DOUBLE not in given - {UNKNOWN} and not null
+        changed = changed or null or narrow
+        for k, name in enumerate(wanted.sql_names):
+            inner = "NULL" if null else own.sql_names[k]
+            columns.append(f"{inner}::{wanted.sql_type} AS {name}" if null or narrow else inner)
+    if not changed:
+        return relation
+    sql = f"SELECT {', '.join(columns)} FROM ({relation.sql}) AS {context.alias()}"
+    return replace(relation, sql=sql)
 
 
 def _operand(node: ast.Operand, outer: Scope) -> Relation:
@@ -387,7 +465,12 @@ def _operand(node: ast.Operand, outer: Scope) -> Relation:
 def _united(first: Field, second: Field, position: int) -> Field:
     """Return the column that holds the values of two; NULLs go with everything."""
     kinds = kind_of_field(first), kind_of_field(second)
-    if kinds[0] is not kinds[1]:
+    if kinds[1] is Kind.NULL:
+        return first
+    if kinds[0] is Kind.NULL:
+        return replace(second, column=replace(second.column, name=first.column.name))
+    same = first.sql_type == second.sql_type
+    if kinds[0] is not kinds[1] or (kinds[0] in (Kind.ARRAY, Kind.OPAQUE) and not same):
         names = f"{first.column.name} is {kinds[0].value}, {second.column.name} {kinds[1].value}"
         raise ADQLError(f"The columns of a set operation differ: {names}.", position, hint="Convert one by CAST.")
     if kinds[0] is not Kind.NUMBER:
@@ -395,8 +478,8 @@ def _united(first: Field, second: Field, position: int) -> Field:
         arraysize = first.column.arraysize if len(sizes) == 1 else "*"
         column = wide_enough(replace(first.column, arraysize=arraysize), [second.column])
         return replace(first, column=column)
-    sql_type = arithmetic_type([first.sql_type, second.sql_type])
-    if sql_type == first.sql_type:
+    sql_type = first.sql_type if same else arithmetic_type([first.sql_type, second.sql_type])
+    if sql_type == first.sql_type and first.column.datatype is second.column.datatype:
         return first
-    column = replace(first.column, datatype=number_column(sql_type).datatype)
-    return Field(column, sql_type, first.sql_names)
+    # A byte and a short are one type in PostgreSQL; the short holds both.
+    return Field(replace(first.column, datatype=number_column(sql_type).datatype), sql_type, first.sql_names)

@@ -10,62 +10,61 @@ from typing import TypeAlias
 
 from tap.adql import ast, polygons
 from tap.adql.errors import ADQLError
+from tap.adql.frames import common_frame, read_frame
 from tap.adql.geometry import (
-    MAX_POLYGON_DIAMETER,
-    MAX_POLYGON_VERTICES,
     Circle,
+    Coverage,
     Geometry,
-    Membership,
     Point,
     Polygon,
-    Proximity,
     Stored,
-    Test,
     as_circle,
     as_point,
-    bounding_circle,
     check_point,
     check_radius,
     computed,
     constant_coordinates,
+    dali_array,
     distance,
     number,
-    parts_of,
+    plane_of,
     polygon_array,
-    spherical,
-    within,
+    sound,
 )
+from tap.adql.limits import MAX_VERTICES
+from tap.adql.mocs import MAX_ORDER, Moc, MocError, read_moc
 from tap.adql.operands import combined
+from tap.adql.overlaps import bound_of_cells, smoc, test
 from tap.adql.scopes import Scope, Value
-from tap.adql.types import DOUBLE, GEOMETRIES, Kind, string_literal, text_column
+from tap.adql.types import DOUBLE, GEOMETRIES, Kind, number_literal, string_literal, text_column
 from vo.core.tables import Column, Datatype
 
 Translate: TypeAlias = Callable[[ast.Value, Scope], Value]
 
-_FRAMES = {"", "ICRS", "FK5", "J2000", "EQUATORIAL", "UNKNOWN", "UNKNOWNFRAME"}
-_REFERENCE = {"GEOCENTER", "BARYCENTER", "HELIOCENTER", "TOPOCENTER", "RELOCATABLE", "UNKNOWNREFPOS", "J2000"}
-_REFERENCE |= {"SPHERICAL2", "CARTESIAN2"}
 _LITERALS = ("POSITION", "CIRCLE", "BOX", "POLYGON")
 _ARRAYSIZES = {Kind.POINT: "2", Kind.CIRCLE: "3", Kind.POLYGON: "*"}
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", re.ASCII)
 
 
-def shape(kind: Kind, geometry: Geometry, position: int, operands: Sequence[Value]) -> Value:
+def shape(kind: Kind, geometry: Geometry, position: int, operands: Sequence[Value], frame: str | None = None) -> Value:
     """Return a computed geometry as a value."""
     name = kind.name.lower()
     column = Column(name, Datatype.DOUBLE, _ARRAYSIZES[kind], name, "deg", "pos" if kind is Kind.POINT else None)
-    return replace(combined("", column, f"{DOUBLE}[]", kind, position, operands), geometry=geometry)
+    return replace(combined("", column, f"{DOUBLE}[]", kind, position, operands), geometry=geometry, frame=frame)
 
 
 # ---- constructors ---------------------------------------------------------------------------------------------------
 
 
-def _arguments(node: ast.Call, scope: Scope, translate: Translate, counts: Callable[[int], bool]) -> list[Value]:
-    """Translate the arguments of a constructor, the coordinate system being taken off."""
+def _arguments(
+    node: ast.Call, scope: Scope, translate: Translate, counts: Callable[[int], bool]
+) -> tuple[list[Value], str | None]:
+    """Translate the arguments of a constructor, the coordinate system being taken off; return its frame too."""
     arguments = node.arguments
     first = arguments[0] if arguments else None
+    frame = None
     if isinstance(first, ast.String):
-        _check_frame(first.value, first.position)
+        frame = read_frame(first.value, scope.context, first.position)
         arguments = arguments[1:]
     elif not counts(len(arguments)) and counts(len(arguments) - 1):
         if not isinstance(first, ast.Null):
@@ -74,15 +73,11 @@ def _arguments(node: ast.Call, scope: Scope, translate: Translate, counts: Calla
         arguments = arguments[1:]
     if not counts(len(arguments)):
         raise ADQLError(f"{node.function} does not take {len(node.arguments)} arguments.", node.position)
-    return [translate(argument, scope) for argument in arguments]
-
-
-def _check_frame(text: str, position: int) -> None:
-    """Refuse coordinate systems that are not equatorial: nothing here converts coordinates."""
-    words = text.upper().split() or [""]
-    if words[0] not in _FRAMES | _REFERENCE or any(word not in _REFERENCE for word in words[1:]):
-        hint = "All coordinates are ICRS; leave the argument out."
-        raise ADQLError(f"The coordinate system {text[:40]!r} is not offered.", position, hint=hint)
+    values = [translate(argument, scope) for argument in arguments]
+    named = common_frame(values)  # points bring their own
+    if frame is not None and named is not None and frame != named:
+        common_frame([replace(values[0], frame=frame), *values])
+    return values, frame or named
 
 
 def _numbers(node: ast.Call, values: Sequence[Value]) -> list[Value]:
@@ -97,13 +92,16 @@ def _as_double(part: Value) -> Value:
     """Return constants folded, and numbers that are not floating as double precision."""
     if part.constant is not None:
         return number(float(part.constant), part.position)
-    return part if part.sql_type in (DOUBLE, "real") else replace(part, sql=f"({part.sql})::{DOUBLE}", origin=None)
+    if part.sql_type in (DOUBLE, "real"):
+        return part
+    column = replace(part.column, datatype=Datatype.DOUBLE)
+    return replace(part, sql=f"({part.sql})::{DOUBLE}", sql_type=DOUBLE, column=column, origin=None)
 
 
 def _point(node: ast.Call, scope: Scope, translate: Translate) -> Value:
-    values = _arguments(node, scope, translate, lambda count: count == 2)
+    values, frame = _arguments(node, scope, translate, lambda count: count == 2)
     lon, lat = _numbers(node, values)
-    return shape(Kind.POINT, check_point(Point(lon, lat)), node.position, values)
+    return shape(Kind.POINT, check_point(Point(lon, lat)), node.position, values, frame)
 
 
 def _centred(node: ast.Call, values: Sequence[Value], sizes: int) -> tuple[Point, list[Value]]:
@@ -115,15 +113,15 @@ def _centred(node: ast.Call, values: Sequence[Value], sizes: int) -> tuple[Point
 
 
 def _circle(node: ast.Call, scope: Scope, translate: Translate) -> Value:
-    values = _arguments(node, scope, translate, lambda count: count in (2, 3))
+    values, frame = _arguments(node, scope, translate, lambda count: count in (2, 3))
     centre, (radius,) = _centred(node, values, 1)
-    return shape(Kind.CIRCLE, Circle(centre, check_radius(radius)), node.position, values)
+    return shape(Kind.CIRCLE, Circle(centre, check_radius(radius)), node.position, values, frame)
 
 
 def _box(node: ast.Call, scope: Scope, translate: Translate) -> Value:
-    values = _arguments(node, scope, translate, lambda count: count in (3, 4))
+    values, frame = _arguments(node, scope, translate, lambda count: count in (3, 4))
     centre, (width, height) = _centred(node, values, 2)
-    return shape(Kind.POLYGON, _box_polygon(centre, width, height), node.position, values)
+    return shape(Kind.POLYGON, _box_polygon(centre, width, height), node.position, values, frame)
 
 
 def _box_polygon(centre: Point, width: Value, height: Value) -> Polygon:
@@ -151,13 +149,17 @@ def _box_polygon(centre: Point, width: Value, height: Value) -> Polygon:
     like = combined("", Column("", Datatype.DOUBLE), DOUBLE, Kind.NUMBER, centre.lon.position, [
         centre.lon, centre.lat, width, height
     ])  # fmt: skip
-    sine, cosine = (f"pg_catalog.{name}({centre.lat.sql})" for name in ("sind", "cosd"))  # type: ignore[assignment]
+    centre_lon, centre_lat = sound(centre)
+    sine, cosine = (f"pg_catalog.{name}({centre_lat})" for name in ("sind", "cosd"))  # type: ignore[assignment]
+    across, along = (
+        f"(CASE WHEN {size.sql} > 0 AND {size.sql} < 180 THEN {size.sql} / 2 END)" for size in (width, height)
+    )
     points = []
     for right, up in corners:
-        east_sql = f"({right} * pg_catalog.tand({width.sql} / 2))"
-        up_sql = f"({up} * pg_catalog.tand({height.sql} / 2))"
+        east_sql = f"({right} * pg_catalog.tand({across}))"
+        up_sql = f"({up} * pg_catalog.tand({along}))"
         ahead_sql = f"({cosine} - {up_sql} * {sine})"
-        lon_sql = f"({centre.lon.sql} + pg_catalog.atan2d({east_sql}, {ahead_sql}))"
+        lon_sql = f"({centre_lon} + pg_catalog.atan2d({east_sql}, {ahead_sql}))"
         lat_sql = (
             f"pg_catalog.atan2d({sine} + {up_sql} * {cosine}, "
             f"pg_catalog.sqrt(pg_catalog.power({east_sql}, 2) + pg_catalog.power({ahead_sql}, 2)))"
@@ -167,19 +169,21 @@ def _box_polygon(centre: Point, width: Value, height: Value) -> Polygon:
 
 
 def _polygon(node: ast.Call, scope: Scope, translate: Translate) -> Value:
-    values = _arguments(node, scope, translate, lambda count: count >= 3)
+    values, frame = _arguments(node, scope, translate, lambda count: count >= 3)
     if values[0].kind is Kind.NULL and len(values) % 2 == 1:
         values = values[1:]
     if values[0].kind is Kind.POINT:
-        return shape(Kind.POLYGON, Polygon(tuple(map(as_point, values))), node.position, values)
-    coordinates = _numbers(node, values)
-    if len(coordinates) % 2 or len(coordinates) < 6:
-        raise ADQLError("POLYGON takes at least three points, or as many pairs of coordinates.", node.position)
-    pairs = zip(coordinates[::2], coordinates[1::2], strict=True)
-    return shape(Kind.POLYGON, Polygon(tuple(check_point(Point(*pair)) for pair in pairs)), node.position, values)
+        vertices = tuple(map(as_point, values))
+    else:
+        coordinates = _numbers(node, values)
+        if len(coordinates) % 2 or len(coordinates) < 6:
+            raise ADQLError("POLYGON takes at least three points, or as many pairs of coordinates.", node.position)
+        pairs = zip(coordinates[::2], coordinates[1::2], strict=True)
+        vertices = tuple(check_point(Point(*pair)) for pair in pairs)
+    return shape(Kind.POLYGON, Polygon(vertices), node.position, values, frame)
 
 
-def _region(node: ast.Call, scope: Scope, translate: Translate) -> Value:  # noqa: ARG001
+def _region(node: ast.Call, scope: Scope, translate: Translate) -> Value:  # noqa: ARG001  (it takes no expression)
     argument = node.arguments[0] if len(node.arguments) == 1 else None
     if not isinstance(argument, ast.String):
         raise ADQLError("REGION takes one string.", node.position, hint="Such as 'CIRCLE ICRS 10 20 1'.")
@@ -189,22 +193,60 @@ def _region(node: ast.Call, scope: Scope, translate: Translate) -> Value:  # noq
         hint = f"{', '.join(_LITERALS)} are."
         raise ADQLError(f"The region {name[:40]!r} is not offered.", argument.position, hint=hint)
     first = next((i for i, word in enumerate(words) if i and _NUMBER.fullmatch(word)), len(words))
-    _check_frame(" ".join(words[1:first]), argument.position)
-    return _literal_shape(name, words[first:], argument.position)
+    frame = read_frame(" ".join(words[1:first]), scope.context, argument.position)
+    return replace(_literal_shape(name, words[first:], argument.position), frame=frame)
+
+
+_ELEMENT = r"[-+]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][-+]?[0-9]{1,2})?"
+_COUNTS = {"POINT": "{1}", "CIRCLE": "{2}", "POLYGON": "{5,}"}
 
 
 def cast_shape(node: ast.Cast, operand: Value) -> Value:
-    """Convert a string in DALI's form, such as ``'10 20 1'``, to a geometry."""
-    if not isinstance(operand.constant, str):
-        raise ADQLError(f"CAST to {node.type_name} takes a literal string.", operand.position)
-    return _literal_shape(node.type_name, operand.constant.split(), operand.position)
+    """Convert a string in DALI's form, such as ``'10 20 1'``, to a geometry; other strings of a column become NULL."""
+    if isinstance(operand.constant, str):
+        return _literal_shape(node.type_name, operand.constant.split(), operand.position)
+    kind = Kind[node.type_name]
+    if operand.kind is kind:
+        return operand
+    if operand.kind not in (Kind.TEXT, Kind.NULL):
+        raise ADQLError(f"CAST to {node.type_name} takes a string, not {operand.kind.value}.", operand.position)
+    pattern = string_literal(f"^\\s*{_ELEMENT}(\\s+{_ELEMENT}){_COUNTS[node.type_name]}\\s*$")
+    text = f"({operand.sql})::text"
+    blank = string_literal("\\s+")
+    array = (
+        f"(CASE WHEN {text} OPERATOR(pg_catalog.~) {pattern} THEN "
+        f"pg_catalog.regexp_split_to_array(pg_catalog.btrim({text}, E' \\t\\r\\n'), {blank})::{DOUBLE}[] END)"
+    )
+    return replace(shape(kind, Stored(kind, array, f"{DOUBLE}[]"), node.position, [operand]), sql=array)
+
+
+def shape_text(operand: Value) -> str:
+    """Return a geometry in DALI's form as a string."""
+    if operand.kind is Kind.MOC:
+        return f"({operand.sql})::text"
+    return f"pg_catalog.array_to_string({dali_array(operand)}, ' ')"
+
+
+def first_known(node: ast.Coalesce, shapes: Sequence[Value]) -> Value:
+    """Return the first geometry of some that is not NULL."""
+    kind = shapes[0].kind
+    if kind is Kind.MOC:
+        sql = f"COALESCE({', '.join(part.sql for part in shapes)})"
+        return combined(sql, replace(shapes[0].column, name="coalesce"), "smoc", kind, node.position, shapes)
+    sql = f"COALESCE({', '.join(map(dali_array, shapes))})"
+    found = shape(kind, Stored(kind, sql, f"{DOUBLE}[]"), node.position, shapes, common_frame(shapes))
+    return replace(found, sql=sql, column=replace(shapes[0].column, name="coalesce", utype=None))
 
 
 def _literal_shape(name: str, words: Sequence[str], position: int) -> Value:
     """Return the constant geometry of a name and its numbers."""
+    if len(words) > 2 * MAX_VERTICES:
+        raise ADQLError(f"A polygon has at most {MAX_VERTICES} vertices.", position)
     if not all(_NUMBER.fullmatch(word) for word in words):
         raise ADQLError("A geometry is written as numbers in degrees with blanks between.", position)
     values = [number(float(word), position) for word in words]
+    if not all(math.isfinite(float(value.constant or 0)) for value in values):
+        raise ADQLError("A number of the geometry is too large for a double.", position)
     if name in ("POINT", "POSITION") and len(values) == 2:
         return shape(Kind.POINT, check_point(Point(values[0], values[1])), position, ())
     if name == "CIRCLE" and len(values) == 3:
@@ -217,118 +259,6 @@ def _literal_shape(name: str, words: Sequence[str], position: int) -> Value:
         vertices = tuple(check_point(Point(lon, lat)) for lon, lat in zip(values[::2], values[1::2], strict=True))
         return shape(Kind.POLYGON, Polygon(vertices), position, ())
     raise ADQLError(f"{name} does not have {len(values)} numbers.", position)
-
-
-# ---- tests ----------------------------------------------------------------------------------------------------------
-
-
-def _test(node: ast.Call, scope: Scope, translate: Translate) -> Value:
-    """Translate CONTAINS and INTERSECTS."""
-    if len(node.arguments) != 2:
-        raise ADQLError(f"{node.function} takes 2 arguments, not {len(node.arguments)}.", node.position)
-    first, second = (translate(argument, scope) for argument in node.arguments)
-    for part in (first, second):
-        if part.kind not in GEOMETRIES:
-            hint = "Build one by POINT, CIRCLE or POLYGON."
-            raise ADQLError(f"{node.function} takes geometries, not {part.kind.value}.", part.position, hint=hint)
-    if node.function == "INTERSECTS" and second.kind is Kind.POINT:
-        first, second = second, first  # a point intersects what contains it
-    test, condition = _tested(node, first, second, scope)
-    column = Column(node.function.lower(), Datatype.INT)
-    translated = combined(f"({condition})::integer", column, "integer", Kind.NUMBER, node.position, (first, second))
-    return replace(translated, condition=condition, test=test)
-
-
-def _tested(node: ast.Call, first: Value, second: Value, scope: Scope) -> tuple[Test | None, str]:
-    """Return the test that an index may serve, and the condition that is always right."""
-    kinds = (first.kind, second.kind)
-    if second.kind is Kind.POINT:
-        if first.kind is not Kind.POINT:
-            raise ADQLError("A point does not contain a region.", node.position, hint="Swap the arguments.")
-        one, other = as_point(first), as_point(second)
-        return None, f"({distance(one, other)} = 0)"
-    if kinds == (Kind.POINT, Kind.CIRCLE):
-        circle = as_circle(second)
-        small = circle.radius.constant is not None and float(circle.radius.constant) <= 90  # pgSphere takes no others
-        if _is_spherical(second) or (_is_spherical(first) and small):
-            return None, _spherical_test("<@", first, second)
-        near = Proximity(as_point(first), circle.centre, circle.radius, strict=False)
-        return near, within(near)
-    if kinds == (Kind.POINT, Kind.POLYGON):
-        return _point_in_polygon(node, first, second, scope)
-    if kinds == (Kind.CIRCLE, Kind.CIRCLE):
-        one_circle, other_circle = as_circle(first), as_circle(second)
-        sign = "+" if node.function == "INTERSECTS" else "-"
-        radii = (other_circle.radius, one_circle.radius)
-        if all(radius.constant is not None for radius in radii):
-            sizes = [float(radius.constant or 0) for radius in radii]
-            limit = number(sizes[0] + sizes[1] if sign == "+" else sizes[0] - sizes[1], node.position)
-        else:
-            limit = computed(f"({radii[0].sql} {sign} {radii[1].sql})", combined(
-                "", Column("", Datatype.DOUBLE), DOUBLE, Kind.NUMBER, node.position, radii
-            ))  # fmt: skip
-        near = Proximity(one_circle.centre, other_circle.centre, limit, strict=False)
-        return (near if limit.constant is None or float(limit.constant) >= 0 else None), within(near)
-    _need_pgsphere(node, scope)
-    operator = "<@" if node.function == "CONTAINS" else "&&"
-    return None, _spherical_test(operator, first, second)
-
-
-def _point_in_polygon(node: ast.Call, first: Value, second: Value, scope: Scope) -> tuple[Test | None, str]:
-    """Test by Q3C where it can, else by pgSphere.
-
-    Q3C reads no more than 100 vertices: with more it writes beyond its memory and takes the whole server down.
-    """
-    point = as_point(first)
-    polygon = second.geometry
-    if isinstance(polygon, Stored):
-        if polygon.sql_type == "spoly":
-            return None, _spherical_test("<@", first, second)
-        return None, _point_in_array(first, polygon.sql, second, scope)
-    array = polygon_array(second)
-    exact = f"public.q3c_in_poly({point.lon.sql}, {point.lat.sql}, {array})"
-    assert isinstance(polygon, Polygon)  # noqa: S101  (a polygon has no third form)
-    few = len(polygon.vertices) <= MAX_POLYGON_VERTICES
-    if not all(map(constant_coordinates, polygon.vertices)):
-        if not few:
-            _need_pgsphere(node, scope)
-            return None, _spherical_test("<@", first, second)
-        known = " AND ".join(f"{part.sql} IS NOT NULL" for part in parts_of(polygon) if part.constant is None)
-        return None, f"(CASE WHEN {known} THEN {exact} END)"
-    bound = bounding_circle(polygon)
-    if not few or bound is None or 2 * float(bound[1].constant or 0) > MAX_POLYGON_DIAMETER:
-        _need_pgsphere(node, scope)
-        exact = _spherical_test("<@", first, second)
-        if bound is not None:  # pgSphere takes 20 times as long as a distance
-            exact = f"({distance(point, bound[0])} <= {bound[1].sql} * 1.000000001 AND {exact})"
-    return Membership(point, polygon, exact), exact
-
-
-def _point_in_array(first: Value, array: str, second: Value, scope: Scope) -> str:
-    """Test a point against a stored array of vertices, of any length and content."""
-    point = as_point(first)
-    large = _spherical_test("<@", first, second) if scope.context.dialect.pgsphere else "NULL"
-    size = f"pg_catalog.cardinality({array})"
-    return (
-        f"(CASE WHEN pg_catalog.array_position({array}, NULL) IS NOT NULL OR {size} < 6 THEN NULL"
-        f" WHEN {size} > {2 * MAX_POLYGON_VERTICES} THEN {large}"
-        f" ELSE public.q3c_in_poly({point.lon.sql}, {point.lat.sql}, {array}) END)"
-    )
-
-
-def _spherical_test(operator: str, first: Value, second: Value) -> str:
-    """Test two geometries by pgSphere."""
-    return f"({spherical(first)} OPERATOR(public.{operator}) {spherical(second)})"
-
-
-def _is_spherical(part: Value) -> bool:
-    """Whether a geometry is stored as pgSphere's type, on which an index of the kind GiST may stand."""
-    return isinstance(part.geometry, Stored) and not part.geometry.sql_type.endswith("[]")
-
-
-def _need_pgsphere(node: ast.Call, scope: Scope) -> None:
-    if not scope.context.dialect.pgsphere:
-        raise ADQLError(f"{node.function} of these two geometries is not offered by this service.", node.position)
 
 
 # ---- measures -------------------------------------------------------------------------------------------------------
@@ -345,6 +275,7 @@ def _distance(node: ast.Call, scope: Scope, translate: Translate) -> Value:
         raise ADQLError(f"DISTANCE takes 2 points or 4 numbers, not {len(values)} arguments.", node.position)
     column = Column("distance", Datatype.DOUBLE, unit="deg", ucd="pos.angDistance")
     translated = combined(distance(*points), column, DOUBLE, Kind.NUMBER, node.position, values)
+    common_frame((part for part in values if part.kind is Kind.POINT), scope.context)
     return replace(translated, separation=points)
 
 
@@ -368,22 +299,36 @@ def _coordinate(node: ast.Call, scope: Scope, translate: Translate) -> Value:
 
 
 def _coordsys(node: ast.Call, scope: Scope, translate: Translate) -> Value:
-    argument = _one_geometry(node, scope, translate, tuple(GEOMETRIES))
-    return combined(string_literal("ICRS"), text_column("coordsys"), "text", Kind.TEXT, node.position, [argument])
+    argument = _one_geometry(node, scope, translate, (*GEOMETRIES, Kind.MOC))
+    name = string_literal(argument.frame or "ICRS")
+    return combined(name, text_column("coordsys"), "text", Kind.TEXT, node.position, [argument])
 
 
 def _area(node: ast.Call, scope: Scope, translate: Translate) -> Value:
-    argument = _one_geometry(node, scope, translate, tuple(GEOMETRIES))
+    argument = _one_geometry(node, scope, translate, (*GEOMETRIES, Kind.MOC))
     column = Column("area", Datatype.DOUBLE, unit="deg**2", ucd="phys.angArea")
+    constant = None
     if argument.kind is Kind.POINT:
         sql = f"0::{DOUBLE}"
     elif argument.kind is Kind.CIRCLE:
         # The cap's solid angle, 4 pi sin(r/2)**2 steradian, keeps its digits for small radii.
         radius = as_circle(argument).radius.sql
         sql = f"(129600 / pg_catalog.pi() * pg_catalog.power(pg_catalog.sind(({radius}) / 2), 2))"
+    elif isinstance(argument.geometry, Moc):
+        constant = argument.geometry.fraction * 129600 / math.pi
+        sql = number_literal(constant)
+    elif argument.kind is Kind.MOC:
+        sql = f"(public.area({argument.sql}) * pg_catalog.power(180 / pg_catalog.pi(), 2))"
     else:
-        sql = polygons.area(polygon_array(argument))
-    return combined(sql, column, DOUBLE, Kind.NUMBER, node.position, [argument])
+        sql = polygons.area(polygon_array(_checked(argument)))
+    return combined(sql, column, DOUBLE, Kind.NUMBER, node.position, [argument], constant=constant)
+
+
+def _checked(polygon: Value) -> Value:
+    """Refuse a constant polygon that has no inside."""
+    if isinstance(polygon.geometry, Polygon):
+        plane_of(polygon.geometry)
+    return polygon
 
 
 def _centroid(node: ast.Call, scope: Scope, translate: Translate) -> Value:
@@ -391,9 +336,51 @@ def _centroid(node: ast.Call, scope: Scope, translate: Translate) -> Value:
     if argument.kind is Kind.POINT:
         return argument
     if argument.kind is Kind.CIRCLE:
-        return shape(Kind.POINT, as_circle(argument).centre, node.position, [argument])
-    lon, lat = (computed(sql, argument) for sql in polygons.centroid(polygon_array(argument)))
-    return shape(Kind.POINT, Point(lon, lat), node.position, [argument])
+        return shape(Kind.POINT, as_circle(argument).centre, node.position, [argument], argument.frame)
+    lon, lat = (computed(sql, argument) for sql in polygons.centroid(polygon_array(_checked(argument))))
+    return shape(Kind.POINT, Point(lon, lat), node.position, [argument], argument.frame)
+
+
+# ---- coverage maps --------------------------------------------------------------------------------------------------
+
+
+def _moc(node: ast.Call, scope: Scope, translate: Translate) -> Value:
+    """Translate MOC('3/4-7 5/900') and MOC(order, geometry), which are no part of ADQL but of many services."""
+    if not scope.context.dialect.pgsphere:
+        raise ADQLError("MOC is not offered by this service.", node.position)
+    column = Column("moc", Datatype.CHAR, "*", "moc")
+    if len(node.arguments) == 1:
+        argument = node.arguments[0]
+        if not isinstance(argument, ast.String):
+            raise ADQLError("MOC takes a string, or an order and a geometry.", argument.position)
+        try:
+            moc = read_moc(argument.value)
+        except MocError as error:
+            raise ADQLError(str(error), argument.position + 1 + error.offset) from None
+        literal = f"'{moc.text}'::public.smoc"
+        return replace(combined(literal, column, "smoc", Kind.MOC, node.position, []), geometry=moc)
+    if len(node.arguments) != 2:
+        raise ADQLError(f"MOC takes 1 or 2 arguments, not {len(node.arguments)}.", node.position)
+    order, given = (translate(part, scope) for part in node.arguments)
+    if not isinstance(order.constant, int) or not 0 <= order.constant <= MAX_ORDER:
+        raise ADQLError(f"The order of a MOC is a whole number from 0 to {MAX_ORDER}.", order.position)
+    if given.kind is Kind.MOC:
+        sql = f"public.smoc_degrade({order.constant}, {given.sql})"
+        return combined(sql, column, "smoc", Kind.MOC, node.position, [given])
+    if given.kind not in GEOMETRIES:
+        raise ADQLError(f"MOC takes a geometry, not {given.kind.value}.", given.position)
+    bound = bound_of_cells(given, order.constant)
+    limit = _finest_order(bound)
+    if order.constant > limit and given.kind is not Kind.POINT:
+        raise ADQLError(f"The order of the MOC of this shape is at most {limit} here.", order.position)
+    made = combined(smoc(given, str(order.constant)), column, "smoc", Kind.MOC, node.position, [given])
+    return replace(made, geometry=Coverage(bound), frame=given.frame)
+
+
+def _finest_order(bound: Circle | None) -> int:
+    """Return the order at which the edge of a shape has some ten thousand cells, so that nobody waits for millions."""
+    radius = 180.0 if bound is None else max(float(bound.radius.constant or 0), 1e-6)
+    return max(8, min(MAX_ORDER, int(math.log2(58.6 * 3000 / radius))))
 
 
 SHAPES: dict[str, Callable[[ast.Call, Scope, Translate], Value]] = {
@@ -401,13 +388,14 @@ SHAPES: dict[str, Callable[[ast.Call, Scope, Translate], Value]] = {
     "BOX": _box,
     "CENTROID": _centroid,
     "CIRCLE": _circle,
-    "CONTAINS": _test,
+    "CONTAINS": test,
     "COORD1": _coordinate,
     "COORD2": _coordinate,
     "COORDSYS": _coordsys,
     "DISTANCE": _distance,
-    "INTERSECTS": _test,
+    "INTERSECTS": test,
     "POINT": _point,
     "POLYGON": _polygon,
     "REGION": _region,
+    "moc": _moc,
 }

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from tap.adql.catalogue import Catalogue
 from tap.adql.dialect import Dialect
 from tap.adql.errors import ADQLError
+from tap.adql.limits import MAX_SQL
 from tap.adql.parser import parse
 from tap.adql.queries import statement
 from tap.adql.scopes import Context
@@ -59,7 +60,11 @@ def translate(
     """
     context = Context(catalogue, dialect or Dialect())
     try:
+        if not query.isascii():
+            _check_text(query)
         relation = statement(parse(query, context.dialect), context, limit)
+        if len(relation.sql) > MAX_SQL:
+            raise ADQLError("The query is too long once it is translated.", 0, hint="Split it into several.")
     except ADQLError as error:
         error.query = query
         raise
@@ -67,3 +72,11 @@ def translate(
         raise ADQLError("The query is nested too deeply.", query=query) from None
     columns = tuple(field.column for field in relation.fields)
     return Translation(relation.sql, columns, frozenset(context.tables), tuple(context.warnings))
+
+
+def _check_text(query: str) -> None:
+    """Refuse half characters, which no text for the database can hold."""
+    try:
+        query.encode()
+    except UnicodeEncodeError as error:
+        raise ADQLError("The query contains half a character (a surrogate).", error.start) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import Enum
 
 from vo.core.tables import Column, Datatype
@@ -17,13 +18,14 @@ class Kind(Enum):
     POINT = "a point"
     CIRCLE = "a circle"
     POLYGON = "a polygon"
+    MOC = "a MOC"
     ARRAY = "an array"
     OPAQUE = "a value without operators"
     NULL = "NULL"
 
 
 GEOMETRIES = frozenset({Kind.POINT, Kind.CIRCLE, Kind.POLYGON})
-_SPHERICAL = {"spoint": Kind.POINT, "scircle": Kind.CIRCLE, "spoly": Kind.POLYGON}
+_SPHERICAL = {"spoint": Kind.POINT, "scircle": Kind.CIRCLE, "spoly": Kind.POLYGON, "smoc": Kind.MOC}
 _SHAPES = {"point": Kind.POINT, "circle": Kind.CIRCLE, "polygon": Kind.POLYGON}
 _INTEGERS = ("smallint", "integer", "bigint")
 _NUMBERS = (*_INTEGERS, "real", "double precision", "numeric")
@@ -51,6 +53,11 @@ _DATATYPES = {
 }
 TIMESTAMP = "timestamp without time zone"
 DOUBLE = "double precision"
+UNKNOWN = "unknown"
+"""PostgreSQL's type of a NULL of which nothing else is known."""
+
+NULL_TYPES = {Kind.NUMBER: DOUBLE, Kind.TEXT: "text", Kind.TIMESTAMP: TIMESTAMP, Kind.BOOLEAN: "boolean"}
+"""Types in which a NULL stands where a value of a kind is wanted."""
 
 
 def kind_of(column: Column, sql_type: str) -> Kind:
@@ -65,6 +72,8 @@ def kind_of(column: Column, sql_type: str) -> Kind:
         return Kind.TIMESTAMP
     if sql_type in {"text", "name", "uuid"} or sql_type.startswith(("character", "varchar", "char")):
         return Kind.TEXT
+    if sql_type == UNKNOWN:
+        return Kind.NULL
     return Kind.BOOLEAN if sql_type == "boolean" else Kind.OPAQUE
 
 
@@ -112,4 +121,6 @@ def string_literal(value: str) -> str:
 
 def number_literal(value: float) -> str:
     """Write a number as a double; negative ones in parentheses."""
+    if not math.isfinite(value):
+        return f"'{value!r}'::{DOUBLE}"
     return f"{value!r}::{DOUBLE}" if value >= 0 else f"({value!r}::{DOUBLE})"

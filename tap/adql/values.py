@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from tap.adql import ast
 from tap.adql.calls import aggregate, call
 from tap.adql.errors import ADQLError
-from tap.adql.geometry import Circle, Geometry, Point, Stored
-from tap.adql.operands import combined, double, instant, require
+from tap.adql.geometry import Circle, Geometry, Point, Stored, parts_of
+from tap.adql.limits import MAX_COORDINATE, MAX_EXPRESSION
+from tap.adql.operands import combined, double, instant, require, typed_null
 from tap.adql.scopes import Scope, Source, Value, kind_of_field
-from tap.adql.shapes import cast_shape
+from tap.adql.shapes import cast_shape, first_known, shape_text
 from tap.adql.types import (
     DOUBLE,
     GEOMETRIES,
     TIMESTAMP,
+    UNKNOWN,
     Kind,
     arithmetic_type,
     is_integer,
@@ -37,7 +41,14 @@ _NUMBER_TYPES = {
     "REAL": "real",
     "DOUBLE": DOUBLE,
 }
+_NUMERIC = re.compile(r"\s*[+-]?(?:\d{1,300}\.?\d{0,300}|\.\d{1,300})(?:[eE][+-]?\d{1,2})?\s*", re.ASCII)
 _MAX_LENGTH = 10_485_760
+_BEYOND_BIGINT = str(2**63)
+"""The one number that is a bigint with a minus before it only."""
+
+_NUMERAL = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,4})?\s*", re.ASCII)
+_LEAST_REAL = 2.0**-150
+_LARGEST_REAL = 2.0**128 - 2.0**103
 
 
 def value(node: ast.Value, scope: Scope) -> Value:
@@ -49,17 +60,33 @@ def value(node: ast.Value, scope: Scope) -> Value:
         For unknown or ambiguous names, wrong arguments, and operands of types that do not go together.
     """
     translated = _TRANSLATORS[type(node)](node, scope)
+    if len(translated.sql) > MAX_EXPRESSION or (translated.geometry is not None and _is_long(translated.geometry)):
+        hint = "Compute its parts in a subquery of FROM, and call them by their names."
+        raise ADQLError("This expression is too long once it is translated.", node.position, hint=hint)
     if scope.grouping and translated.free is not None and translated.sql in scope.grouping:
         return replace(translated, free=None)
     return translated
 
 
-def field_value(source: Source, place: int, position: int, scope: Scope) -> Value:
-    """Return the value of a column of a table of the scope."""
+def _is_long(geometry: Geometry) -> bool:
+    """Whether a coordinate of a geometry is longer than it may be."""
+    return any(len(part.sql) > MAX_COORDINATE for part in parts_of(geometry))
+
+
+def field_value(source: Source, place: int, position: int, scope: Scope, *, qualified: bool = False) -> Value:
+    """Return the value of a column of a table of the scope.
+
+    Parameters
+    ----------
+    qualified : bool
+        Whether the query names its table: then it is this table's alone, even where FULL JOIN merged it with another.
+    """
     field = source.relation.fields[place]
-    sql = source.sql(place)
-    plain = place not in source.merged
+    plain = qualified or place not in source.merged
+    sql = source.sql(place) if plain else (source.merged[place],)
     kind = kind_of_field(field)
+    if kind is Kind.NULL:
+        return Value("NULL", field.column, UNKNOWN, kind, position)
     mine = frozenset({source})
 
     def free(part: str) -> tuple[str, int] | None:
@@ -82,7 +109,8 @@ def field_value(source: Source, place: int, position: int, scope: Scope) -> Valu
         point = Point(parts[0], parts[1])
         geometry: Geometry | None = point if kind is Kind.POINT else Circle(point, parts[2])
     else:
-        geometry = Stored(kind, sql[0], field.sql_type) if kind in GEOMETRIES else None
+        bound = None if field.bound is None else f"{source.alias}.{field.bound}"
+        geometry = Stored(kind, sql[0], field.sql_type, bound) if kind in GEOMETRIES else None
     return Value(
         sql[0] if len(sql) == 1 else "",
         field.column,
@@ -102,8 +130,13 @@ def field_value(source: Source, place: int, position: int, scope: Scope) -> Valu
 def _column(node: ast.ColumnReference, scope: Scope) -> Value:
     if len(node.name) > 4:
         raise ADQLError("A column has at most four parts: catalogue, schema, table, column.", node.position)
+    if scope.results is not None and len(node.name) == 1 and not scope.has(node.name[0]):
+        named = scope.results.named(node.name[0])
+        if named is not None:
+            scope.context.repeat(named.sql, node.position)
+            return replace(named, position=node.position, constant=None)
     source, place, found = scope.column(node.name)
-    translated = field_value(source, place, node.position, found)
+    translated = field_value(source, place, node.position, found, qualified=len(node.name) > 1)
     if found is scope:
         return translated
     if found.grouping is not None and translated.free is not None:
@@ -119,15 +152,20 @@ def _number(node: ast.Number, _: Scope) -> Value:
     return Value(str(number), number_column(sql_type), sql_type, Kind.NUMBER, node.position, number)
 
 
-def _string(node: ast.String, _: Scope) -> Value:
+def _string(node: ast.String, scope: Scope) -> Value:
     column = text_column()
     if not node.value.isascii():
         column = replace(column, datatype=Datatype.UNICODE_CHAR)
-    return Value(string_literal(node.value), column, "text", Kind.TEXT, node.position, node.value)
+    text = Value(string_literal(node.value), column, "text", Kind.TEXT, node.position, node.value)
+    if not scope.context.dialect.numeric_strings or _NUMERIC.fullmatch(node.value) is None:
+        return text
+    digits = node.value.strip()
+    whole = digits.isdigit() and int(digits) < 2**63
+    return replace(text, as_number=_number(ast.Number(node.position, float(digits), digits, integer=whole), scope))
 
 
 def _null(node: ast.Null, _: Scope) -> Value:
-    return Value("NULL", text_column(), "text", Kind.NULL, node.position)
+    return Value("NULL", text_column(), UNKNOWN, Kind.NULL, node.position)
 
 
 def _boolean(node: ast.Boolean, _: Scope) -> Value:
@@ -139,61 +177,109 @@ def _boolean(node: ast.Boolean, _: Scope) -> Value:
 
 
 def _signed(node: ast.Signed, scope: Scope) -> Value:
+    if node.sign == "-" and isinstance(node.operand, ast.Number) and node.operand.text == _BEYOND_BIGINT:
+        least = -int(_BEYOND_BIGINT)
+        column = number_column("bigint")
+        return Value(f"({least})::bigint", column, "bigint", Kind.NUMBER, node.position, constant=least)
     operand = require(value(node.operand, scope), (Kind.NUMBER,), "A sign")
     if node.sign == "+":
         return replace(operand, origin=None)
     constant = operand.constant
     negative = None if constant is None else -constant  # type: ignore[operator]  # a number's constant is a number
-    column = replace(operand.column, name="", ucd=None, utype=None)
-    return combined(
-        f"(-{operand.sql})", column, operand.sql_type, Kind.NUMBER, node.position, [operand], constant=negative
-    )
+    # PostgreSQL reads a number with its sign. A byte has no sign, so that its negative is a short.
+    sql_type = "integer" if negative == -(2**31) and isinstance(node.operand, ast.Number) else operand.sql_type
+    column = replace(number_column(sql_type), unit=operand.column.unit)
+    return combined(f"(-{operand.sql})", column, sql_type, Kind.NUMBER, node.position, [operand], constant=negative)
 
 
 def _arithmetic(node: ast.Arithmetic, scope: Scope) -> Value:
     operands = [require(value(part, scope), (Kind.NUMBER,), "Arithmetic") for part in node.operands]
     sql_type = arithmetic_type([part.sql_type for part in operands if part.kind is not Kind.NULL] or ["integer"])
+    operands = [_of_type(part, sql_type) for part in operands]
     sql = operands[0].sql + "".join(
         f" {operator} {part.sql}" for operator, part in zip(node.operators, operands[1:], strict=True)
     )
-    constants = [part.constant for part in operands]
-    constant = None if None in constants else _folded(constants, node, operands, sql_type)
+    for operator, part in zip(node.operators, operands[1:], strict=True):
+        if operator == "/" and part.constant == 0:
+            raise ADQLError("Division by zero.", part.position)
+    constant = None if any(part.constant is None for part in operands) else _folded(node, operands, scope)
     units = [part.column.unit for part in operands]
     if node.operators[0] in "+-":
         unit = units[0] if len(set(units)) == 1 else None
     else:
         unit = product_unit(units, [part.constant is not None for part in operands], node.operators)
     column = replace(number_column(sql_type), unit=unit)
-    return combined(f"({sql})", column, sql_type, Kind.NUMBER, node.position, operands, constant=constant)
+    translated = combined(f"({sql})", column, sql_type, Kind.NUMBER, node.position, operands, constant=constant)
+    multiple = None if constant is not None or is_integer(sql_type) else _multiple(operands, node.operators)
+    return translated if multiple is None else replace(translated, multiple=multiple)
 
 
-def _folded(constants: Sequence[Any], node: ast.Arithmetic, operands: Sequence[Value], sql_type: str) -> float | int:
-    """Return the value of a constant chain, whole numbers being divided as SQL does."""
-    result: float | int = constants[0]
-    for operator, number, operand in zip(node.operators, constants[1:], operands[1:], strict=True):
-        if operator == "+":
-            result += number
-        elif operator == "-":
-            result -= number
-        elif operator == "*":
-            result *= number
-        elif number == 0:
-            raise ADQLError("Division by zero.", operand.position)
-        elif isinstance(result, int) and isinstance(number, int):
-            result = abs(result) // abs(number) * (1 if (result < 0) == (number < 0) else -1)
-        else:
-            result /= number
-    limit = {"smallint": 2**15, "integer": 2**31}.get(sql_type, 2**63)
-    if is_integer(sql_type) and not -limit <= result < limit:
-        raise ADQLError(f"The result {result} is out of range for {sql_type}.", node.position, hint="Write 1.0 for 1.")
-    if math.isinf(result):
-        raise ADQLError("The result is too large for a double.", node.position)
-    return result
+def _multiple(operands: Sequence[Value], operators: Sequence[str]) -> tuple[Value, float] | None:
+    """Return the only operand of a product that varies and the positive factor before it; None for other chains."""
+    variable = [place for place, part in enumerate(operands) if part.constant is None]
+    if len(variable) != 1 or not set(operators) <= {"*", "/"}:
+        return None
+    place = variable[0]
+    inexact = next(place for place, part in enumerate(operands) if not is_integer(part.sql_type))
+    if (place and operators[place - 1] == "/") or "/" in operators[: max(inexact - 1, 0)]:
+        return None  # a division of integers drops the rest
+    base, factor = operands[place].multiple or (operands[place], 1.0)
+    for operator, part in zip(("*", *operators), operands, strict=True):
+        constant = 1.0 if part.constant is None else float(part.constant)
+        if constant <= 0:
+            return None
+        factor = factor * constant if operator == "*" else factor / constant
+    return (base, factor) if 0 < factor < math.inf else None
+
+
+def _of_type(part: Value, sql_type: str) -> Value:
+    """Return an operand of a chain of a type: NULL takes it, and PostgreSQL's numeric is ours to make double."""
+    if part.kind is Kind.NULL:
+        return typed_null(part, sql_type)
+    return replace(part, sql=double(part), sql_type=DOUBLE) if part.sql_type.startswith("numeric") else part
+
+
+def _folded(node: ast.Arithmetic, operands: Sequence[Value], scope: Scope) -> float | int:
+    """Return the value of a constant chain: each step has the type of its two sides, as in the database."""
+    result: Any = operands[0].constant
+    sql_type = operands[0].sql_type
+    for operator, operand in zip(node.operators, operands[1:], strict=True):
+        number: Any = operand.constant
+        sql_type = arithmetic_type([sql_type, operand.sql_type])
+        before = result
+        match operator:
+            case "+":
+                result += number
+            case "-":
+                result -= number
+            case "*":
+                result *= number
+            case _ if not is_integer(sql_type):
+                result /= number
+            case _:
+                result = abs(result) // abs(number) * (1 if (result < 0) == (number < 0) else -1)
+                if result * number != before:
+                    fraction = f"{before}/{number}"
+                    scope.context.warn(f"{fraction} is {result}: write {fraction}.0 to keep the fraction.")
+        _check_range(result, sql_type, node.position)
+        if operator in "*/" and result == 0 and before != 0 and number != 0 and not is_integer(sql_type):
+            raise ADQLError("The result is too small for a double.", node.position)
+    return result  # type: ignore[no-any-return]  # a number's constant is a number
+
+
+def _check_range(result: float | int, sql_type: str, position: int) -> None:
+    """Refuse a number that its type does not hold."""
+    if is_integer(sql_type):
+        limit = _INTEGER_RANGES[sql_type.upper()]
+        if not -limit <= result < limit:
+            raise ADQLError(f"The result {result} is out of range for {sql_type}.", position, hint="Write 1.0 for 1.")
+    elif not math.isfinite(result):
+        raise ADQLError("The result is too large for a double.", position)
 
 
 def _concatenation(node: ast.Concatenation, scope: Scope) -> Value:
     operands = [require(value(part, scope), (Kind.TEXT,), "||") for part in node.operands]
-    sql = " || ".join(f"{part.sql}::text" if part.kind is Kind.NULL else part.sql for part in operands)
+    sql = " || ".join(part.sql for part in operands)
     constant = None
     if all(isinstance(part.constant, str) for part in operands):
         constant = "".join(str(part.constant) for part in operands)
@@ -220,6 +306,8 @@ def _cast(node: ast.Cast, scope: Scope) -> Value:
         return combined(sql, column, TIMESTAMP, Kind.TIMESTAMP, node.position, [operand])
     if node.type_name not in ("CHAR", "VARCHAR"):
         raise ADQLError(f"Values cannot be converted to {node.type_name}.", node.position)
+    if operand.kind in GEOMETRIES or operand.kind is Kind.MOC:
+        operand = replace(operand, sql=shape_text(operand), kind=Kind.TEXT)
     require(operand, (Kind.NUMBER, Kind.TEXT, Kind.TIMESTAMP, Kind.BOOLEAN), f"CAST to {node.type_name}")
     sql = f"({operand.sql})::text"
     if operand.kind is Kind.TIMESTAMP:
@@ -237,23 +325,16 @@ def _cast(node: ast.Cast, scope: Scope) -> Value:
 def _cast_number(node: ast.Cast, operand: Value, column: Column) -> Value:
     """Convert to a number; constants are checked here rather than by the database."""
     sql_type = _NUMBER_TYPES[node.type_name]
-    constant = operand.constant
-    if constant is not None:
-        try:
-            number = float(constant)
-            fits = math.isfinite(number) and abs(number) <= _INTEGER_RANGES.get(node.type_name, math.inf)
-            if node.type_name == "REAL":
-                fits = fits and abs(number) < 3.4028236e38
-        except ValueError:
-            fits = False
-        if not fits:
-            raise ADQLError(f"{str(constant)[:40]!r} is not a value of type {node.type_name}.", operand.position)
-        if isinstance(constant, str):
-            constant = number
-        if is_integer(sql_type) and not isinstance(constant, int):
-            constant = round(constant)
+    constant = None
+    if operand.constant is not None:
+        constant = _converted(operand.constant, sql_type)
+        if constant is None:
+            shown = repr(str(operand.constant)[:40])
+            raise ADQLError(f"{shown} is not a value of type {node.type_name}.", operand.position)
     sql = f"({operand.sql})::{sql_type}"
-    if is_integer(sql_type) and operand.kind is Kind.TEXT:
+    if isinstance(operand.constant, str):
+        sql = f"({constant!r})::{sql_type}"
+    elif is_integer(sql_type) and operand.kind is Kind.TEXT:
         sql = f"({operand.sql})::numeric::{sql_type}"
     elif operand.kind is Kind.BOOLEAN and sql_type != "integer":
         sql = f"({operand.sql})::integer::{sql_type}"
@@ -261,18 +342,45 @@ def _cast_number(node: ast.Cast, operand: Value, column: Column) -> Value:
     return combined(sql, column, sql_type, Kind.NUMBER, node.position, [operand], constant=constant)
 
 
+def _converted(constant: float | int | str, sql_type: str) -> float | int | None:
+    """Return a constant in a type of numbers, rounded as PostgreSQL does; None if it is no value of the type."""
+    if isinstance(constant, str):
+        if _NUMERAL.fullmatch(constant) is None:
+            return None
+        exact = Decimal(constant.strip())
+        number: float | int = float(exact)
+        if is_integer(sql_type) and abs(number) < 2**64:
+            number = int(exact.to_integral_value(ROUND_HALF_UP))
+        elif number == 0 and exact != 0:
+            return None
+    else:
+        number = round(constant) if is_integer(sql_type) else float(constant)
+    if is_integer(sql_type):
+        limit = _INTEGER_RANGES[sql_type.upper()]
+        return number if -limit <= number < limit else None
+    if sql_type == "real" and not (number == 0 or _LEAST_REAL < abs(number) < _LARGEST_REAL):
+        return None
+    return number if math.isfinite(number) else None
+
+
 def _coalesce(node: ast.Coalesce, scope: Scope) -> Value:
     arguments = [value(part, scope) for part in node.arguments]
     known = [part for part in arguments if part.kind is not Kind.NULL] or arguments[:1]
     for part in known:
         require(part, (known[0].kind,), "COALESCE, whose first argument has another type,")
-    if known[0].kind in GEOMETRIES:
-        raise ADQLError("COALESCE does not take geometries.", known[0].position)
+        if part.kind in (Kind.ARRAY, Kind.OPAQUE) and part.sql_type != known[0].sql_type:
+            raise ADQLError("COALESCE does not take arrays of different types.", part.position)
+    if known[0].kind in GEOMETRIES or known[0].kind is Kind.MOC:
+        return first_known(node, known)
     sql_type = known[0].sql_type
     column = replace(known[0].column, name="coalesce", utype=None)
     if known[0].kind is Kind.NUMBER:
         sql_type = arithmetic_type([part.sql_type for part in known])
-        column = replace(column, datatype=number_column(sql_type).datatype, arraysize=None)
+        units = {part.column.unit for part in known if part.constant is None}
+        unit = column.unit if len(units) < 2 else None
+        column = replace(column, datatype=number_column(sql_type).datatype, arraysize=None, unit=unit)
+        if sql_type == DOUBLE:  # PostgreSQL would make real of real and integer
+            arguments = [replace(part, sql=double(part)) if part in known else part for part in arguments]
     elif known[0].kind is Kind.TEXT:
         column = replace(column, arraysize="*")
     sql = f"COALESCE({', '.join(part.sql for part in arguments)})"
@@ -285,7 +393,9 @@ def _in_unit(node: ast.InUnit, scope: Scope) -> Value:
     constant = None if operand.constant is None else float(operand.constant) * factor
     column = Column("in_unit", Datatype.DOUBLE, None, None, node.unit, operand.column.ucd)
     sql = f"({double(operand)} * {number_literal(factor)})"
-    return combined(sql, column, DOUBLE, Kind.NUMBER, node.position, [operand], constant=constant)
+    translated = combined(sql, column, DOUBLE, Kind.NUMBER, node.position, [operand], constant=constant)
+    base, before = operand.multiple or (operand, 1.0)
+    return replace(translated, multiple=(base, before * factor))
 
 
 _TRANSLATORS: dict[type, Callable[[Any, Scope], Value]] = {

@@ -17,6 +17,7 @@ from psycopg2 import extensions
 from tap.ingest import store
 from tap.ingest.conversion import convert, database_schema
 from tap.ingest.description import SchemaDescription, TableDescription
+from tap.ingest.footprints import footprints, with_bound_fields, with_bounds
 from tap.ingest.models import IngestReport, PlannedColumn, TableName
 from tap.ingest.plan import find_position, plan_columns
 from tap.ingest.sorting import sky_ordered
@@ -114,10 +115,13 @@ class _Version:
             with self._stage("load"):
                 self.schema_is_new = store.make_schema(self.connection, self.target.schema)
                 table = stack.enter_context(store.NewTable(self.settings.conninfo(), self.target))
-                table.create(self.planned)
-                table.load(database_schema(self.planned), self._counted("load", batches))
+                bounds = footprints(self.planned)
+                table.create(self.planned, bounds)
+                schema = with_bound_fields(database_schema(self.planned), bounds)
+                table.load(schema, with_bounds(self._counted("load", batches), bounds))
             with self._stage("index"):
                 table.build_indexes(self.position, self._unique, self.indexes)
+                table.index_regions(bounds)
                 table.commit()
 
     def _counted(self, stage: str, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

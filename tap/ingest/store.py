@@ -10,8 +10,10 @@ from typing import Self
 
 import adbc_driver_postgresql.dbapi
 import pyarrow as pa
+import pyarrow.compute as pc
 from psycopg2 import extensions, sql
 
+from tap.ingest.footprints import Footprints
 from tap.ingest.models import PlannedColumn, TableName, sql_type
 from vo.core.database import DatabaseError, fetch_value, translate
 from vo.core.errors import LimitError, QueryError, ServiceError, TableError
@@ -108,12 +110,14 @@ class NewTable:
     ) -> None:
         self._connection.close()
 
-    def create(self, planned: Iterable[PlannedColumn]) -> None:
-        """Create it, empty.
+    def create(self, planned: Iterable[PlannedColumn], bounds: Iterable[Footprints] = ()) -> None:
+        """Create it, empty, with columns for the circles around regions.
 
         Its rows never change: the first autovacuum, about a minute after the commit, may freeze them for good.
         """
-        columns = ", ".join(f"{_quoted(item.column.name)} {sql_type(item.column)}" for item in planned)
+        written = [f"{_quoted(item.column.name)} {sql_type(item.column)}" for item in planned]
+        written += [f"{_quoted(item.bound)} double precision[]" for item in bounds]
+        columns = ", ".join(written)
         self._execute(f"CREATE TABLE {self._name} ({columns}) WITH (autovacuum_freeze_min_age = 0)")
         self._execute(f"COMMENT ON TABLE {self._name} IS '{MARK}'")
 
@@ -130,7 +134,7 @@ class NewTable:
         def watched() -> Iterator[pa.RecordBatch]:
             nonlocal failure
             try:
-                yield from batches
+                yield from map(_as_the_driver_reads, batches)
             except BaseException as error:
                 failure = error  # it goes through the driver's C code and loses its type there
                 raise
@@ -163,6 +167,17 @@ class NewTable:
         for names in further:
             self._execute(f"CREATE INDEX ON {self._name} ({', '.join(map(_quoted, names))})")
 
+    def index_regions(self, bounds: Iterable[Footprints]) -> None:
+        """Build the indexes on the circles around regions; drop what would not find every region."""
+        for item in bounds:
+            name = _quoted(item.bound)
+            if item.too_large:
+                self._execute(f"ALTER TABLE {self._name} DROP COLUMN {name}")
+                continue
+            lon, lat, radius = (f"pg_catalog.radians({name}[{place}])" for place in (1, 2, 3))
+            circle = f"public.scircle(public.spoint({lon}, {lat}), {radius})"  # as tap.adql.geometry writes it
+            self._execute(f"CREATE INDEX ON {self._name} USING gist (({circle}))")
+
     def commit(self) -> None:
         """Give the planner its statistics, let ADQL's role read it, and keep it."""
         self._execute(f"ANALYZE {self._name}")
@@ -178,6 +193,23 @@ class NewTable:
                 cursor.execute(statement)
         except DatabaseError as error:
             raise _explained(error) from error
+
+
+def _as_the_driver_reads(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return a batch with its arrays in a form that the driver does not misread.
+
+    It takes the lists of a slice from the beginning of what was sliced, and unknown elements for 0.
+    """
+    for place, column in enumerate(batch.columns):
+        if not pa.types.is_list(column.type):
+            continue
+        whole = pa.concat_arrays([column]) if column.offset else column
+        if whole.values.null_count and pa.types.is_floating(whole.type.value_type):
+            elements = pc.fill_null(whole.values, float("nan"))
+            whole = pa.ListArray.from_arrays(whole.offsets, elements, type=whole.type, mask=whole.is_null())
+        if whole is not column:
+            batch = batch.set_column(place, batch.schema.field(place), whole)
+    return batch
 
 
 def _quoted(name: str) -> str:

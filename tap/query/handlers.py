@@ -1,20 +1,24 @@
-"""HTTP for queries: /sync."""
+"""HTTP for queries: /sync, and the page for people."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
 
-from tap.query.models import QueryRequest, wants_text
-from tap.query.service import QueryService
+from tap.query.cells import Cells
+from tap.query.models import ExplainAs, QueryRequest, wants_json, wants_text
+from tap.query.pages import Answered, QueryPages
+from tap.query.service import QueryService, RunningExplanation
 from vo.core.callers import Caller
 from vo.core.context import request_id
+from vo.core.dali.errors import RETRY_SECONDS
 from vo.core.dali.request import read_parameters
 from vo.core.errors import ServiceError, UnavailableError
 from vo.core.fairness import FairSlots
@@ -23,21 +27,34 @@ from vo.core.streaming import SourceResponse, run_watched
 
 IDLE_SECONDS = 120.0
 """A client that takes no byte for this long is given up."""
+PAGE_ROWS = 200
+"""Rows that the query page shows."""
+ACTIONS = frozenset({"run", "explain"})
+"""What the query page does with a query; without one it only shows it, so that links to queries run nothing."""
+PAGE_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src data:; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+}
+"""Cells and names are escaped; should one not be, nothing of it runs."""
 
 
 class QueryHandlers:
-    """The endpoint /sync of one process.
+    """The endpoint /sync and the query page of one process.
 
     Parameters
     ----------
     service : QueryService
         Runs the queries.
+    pages : QueryPages
+        For people.
     settings : Settings
         Limits.
     """
 
-    def __init__(self, service: QueryService, settings: Settings) -> None:
+    def __init__(self, service: QueryService, pages: QueryPages, settings: Settings) -> None:
         self._service = service
+        self._pages = pages
         self._settings = settings
         self._executor = ThreadPoolExecutor(settings.connections, thread_name_prefix="query")
         self._slots = FairSlots(settings.connections)
@@ -45,7 +62,7 @@ class QueryHandlers:
     async def sync(self, request: Request) -> Response:
         """Answer a query directly (TAP 1.1, section 2.1)."""
         parameters = await read_parameters(request, max_body=self._settings.max_body)
-        request.state.text_format = wants_text(parameters)
+        request.state.text_format, request.state.json_format = wants_text(parameters), wants_json(parameters)
         wanted = QueryRequest.from_parameters(parameters, self._settings)
         caller: Caller = request.state.caller
         running = self._service.query(wanted, caller, request_id.get())
@@ -55,7 +72,7 @@ class QueryHandlers:
             first = await run_watched(request.receive, self._executor, running.begin, running.cancel)
             headers = {
                 "Cache-Control": "no-store",
-                "Content-Disposition": f'inline; filename="result{wanted.format.extension}"',
+                "Content-Disposition": f'inline; filename="result{wanted.extension}"',
                 "Content-Type": wanted.content_type,
             }
             if running.done:
@@ -78,6 +95,50 @@ class QueryHandlers:
             if not handed_over:
                 await asyncio.get_running_loop().run_in_executor(self._executor, running.close)
                 self._slots.release(caller.account)
+
+    async def page(self, request: Request) -> Response:
+        """Answer the page where people write queries: ACTION=run shows the first rows, ACTION=explain the plan."""
+        parameters = await read_parameters(request, max_body=self._settings.max_body)
+        query = (parameters.one("QUERY") or "").replace("\r\n", "\n")  # as browsers send line ends
+        action = parameters.one("ACTION") or ""
+        status, headers = 200, dict(PAGE_HEADERS)
+        answered = Answered()
+        if action in ACTIONS and query.strip():
+            try:
+                answered = await self._answer(request, query, explain=action == "explain")
+            except ServiceError as error:
+                answered, status = Answered(error=error), error.status
+                if isinstance(error, UnavailableError):
+                    headers["Retry-After"] = RETRY_SECONDS
+        html = await asyncio.to_thread(self._pages.query, query, answered)
+        return HTMLResponse(html, status, headers)
+
+    async def _answer(self, request: Request, query: str, *, explain: bool) -> Answered:
+        """Run or explain a query for the page."""
+        started = time.perf_counter()
+        cells = Cells(PAGE_ROWS)
+        wanted = QueryRequest(
+            query=query,
+            maxrec=self._settings.default_maxrec if explain else PAGE_ROWS,
+            format=cells.format,
+            content_type="text/html",
+            explain=ExplainAs.TEXT if explain else None,
+        )
+        caller: Caller = request.state.caller
+        running = self._service.query(wanted, caller, request_id.get())
+        await self._admit(caller)
+        try:
+            await run_watched(request.receive, self._executor, running.finish, running.cancel)
+        finally:
+            await asyncio.get_running_loop().run_in_executor(self._executor, running.close)
+            self._slots.release(caller.account)
+        explanation = running.explanation if isinstance(running, RunningExplanation) else None
+        return Answered(
+            cells=None if explain else cells,
+            explanation=explanation,
+            warnings=running.warnings,
+            seconds=time.perf_counter() - started,
+        )
 
     async def _admit(self, caller: Caller) -> None:
         try:

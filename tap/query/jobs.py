@@ -46,7 +46,7 @@ class QueryJobs:
             context.cancelled_by(query.cancel),
         ):
             blocks: Sequence[Any] | None = query.begin()
-            with context.result(RESULT, wanted.content_type, f"{RESULT}{wanted.format.extension}") as result:
+            with context.result(RESULT, wanted.content_type, f"{RESULT}{wanted.extension}") as result:
                 while blocks is not None:
                     for block in blocks:
                         result.write(block)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from vo.core.dali.parameters import Parameters
 from vo.core.errors import ParameterError
@@ -12,6 +13,26 @@ from vo.core.tables.writers import Format, find_format
 LANGUAGES = ("ADQL", "ADQL-2.0", "ADQL-2.1")
 """Values of LANG; the grammar of 2.1 takes every query of 2.0."""
 MAX_RUNID = 64
+BOOLEANS = {"1": True, "true": True, "t": True, "0": False, "false": False, "f": False}
+"""How DALI 1.1, section 3.3.2, writes them, in any case."""
+
+
+class ExplainAs(StrEnum):
+    """How a query's explanation is written."""
+
+    TEXT = "text"
+    JSON = "json"
+    TABLE = "table"
+
+
+_EXPLAIN_AS = {
+    "": (ExplainAs.TEXT, "text/plain; charset=utf-8"),
+    "text": (ExplainAs.TEXT, "text/plain; charset=utf-8"),
+    "text/plain": (ExplainAs.TEXT, "text/plain; charset=utf-8"),
+    "json": (ExplainAs.JSON, "application/json"),
+    "application/json": (ExplainAs.JSON, "application/json"),
+}
+_EXTENSIONS = {ExplainAs.TEXT: ".txt", ExplainAs.JSON: ".json"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +51,8 @@ class QueryRequest:
         Content-Type to answer with.
     run_id : str, optional
         The client's own id of its run, for the logs.
+    explain : ExplainAs, optional
+        How to explain the query instead of running it; as a table, it is in `format`.
     """
 
     query: str
@@ -37,6 +60,12 @@ class QueryRequest:
     format: Format
     content_type: str
     run_id: str | None = None
+    explain: ExplainAs | None = None
+
+    @property
+    def extension(self) -> str:
+        """Of a file with the answer, with the dot."""
+        return self.format.extension if self.explain is None else _EXTENSIONS.get(self.explain, self.format.extension)
 
     @classmethod
     def from_parameters(cls, parameters: Parameters, settings: Settings) -> QueryRequest:
@@ -63,13 +92,21 @@ class QueryRequest:
         if run_id is not None and len(run_id) > MAX_RUNID:
             raise ParameterError("RUNID", f"has {len(run_id)} characters, the limit is {MAX_RUNID}.")
         maxrec = parameters.integer("MAXREC", least=0)
-        table_format, content_type = find_format(requested_format(parameters))
+        wanted = requested_format(parameters)
+        explain = None
+        if wants_explanation(parameters):
+            explain, content_type = _EXPLAIN_AS.get((wanted or "").strip().lower(), (ExplainAs.TABLE, ""))
+        if explain is None or explain is ExplainAs.TABLE:
+            table_format, content_type = find_format(wanted)
+        else:
+            table_format, _ = find_format(None)
         return cls(
             query=query,
             maxrec=min(settings.default_maxrec if maxrec is None else maxrec, settings.hard_maxrec),
             format=table_format,
             content_type=content_type,
             run_id=run_id,
+            explain=explain,
         )
 
 
@@ -89,7 +126,41 @@ def requested_format(parameters: Parameters) -> str | None:
     return new or old
 
 
+def wants_explanation(parameters: Parameters) -> bool:
+    """Return whether the client asks what the query would do.
+
+    Raises
+    ------
+    ParameterError
+        If EXPLAIN is neither true nor false.
+    """
+    value = (parameters.one("EXPLAIN") or "0").strip().lower()
+    if value not in BOOLEANS:
+        raise ParameterError(
+            "EXPLAIN", f"{value[:40]!r} is neither true nor false.", hint="EXPLAIN=1 explains the query, 0 runs it."
+        )
+    return BOOLEANS[value]
+
+
 def wants_text(parameters: Parameters) -> bool:
     """Return whether the client asked for a text format, so that errors are plain text for it too."""
+    form = _error_form(parameters)
+    if _explained(parameters) and form in _EXPLAIN_AS:
+        return _EXPLAIN_AS[form][0] is ExplainAs.TEXT
+    return form.startswith(("csv", "tsv", "text/csv", "text/tab", "text/plain"))
+
+
+def wants_json(parameters: Parameters) -> bool:
+    """Return whether the client asked for an explanation in JSON, so that errors are JSON for it too."""
+    form = _error_form(parameters)
+    return _explained(parameters) and form in _EXPLAIN_AS and _EXPLAIN_AS[form][0] is ExplainAs.JSON
+
+
+def _error_form(parameters: Parameters) -> str:
+    """Return the format that was asked for, also where parameters are wrong."""
     values = parameters.all("RESPONSEFORMAT") or parameters.all("FORMAT")
-    return bool(values) and values[0].strip().lower().startswith(("csv", "tsv", "text/csv", "text/tab", "text/plain"))
+    return values[0].strip().lower() if values else ""
+
+
+def _explained(parameters: Parameters) -> bool:
+    return any(BOOLEANS.get(value.strip().lower(), True) for value in parameters.all("EXPLAIN") if value)

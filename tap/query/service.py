@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import structlog
 
-from tap.adql import Dialect, Translation, translate
+from tap.adql import Catalogue, Dialect, Translation, translate
+from tap.query.explain import EXPLAIN, Explanation, document, explanation_of
 from tap.query.models import QueryRequest
 from tap.schema.service import SchemaService
 from vo.core import metrics
@@ -25,11 +27,24 @@ from vo.core.database import (
     StaleCatalogueError,
     TimeReachedError,
 )
-from vo.core.errors import ServiceError
+from vo.core.errors import LimitError, ServiceError
 from vo.core.limits import Limits, time_reached
+from vo.core.streaming import CANCEL_EVERY
 from vo.core.tables.writers import Outcome, ResultMetadata, Writer, find_format
 
 log = structlog.get_logger()
+
+
+PLANNING_SECONDS = 10.0
+"""Most time that a plan may take: a query of many joins has more plans than PostgreSQL can look at."""
+
+
+class Opened(NamedTuple):
+    """A query that PostgreSQL has begun to answer."""
+
+    translation: Translation
+    stream: ArrowStream
+    catalogue: Catalogue
 
 
 class QueryService:
@@ -73,11 +88,12 @@ class QueryService:
             running.close()
 
     def query(self, request: QueryRequest, caller: Caller, request_id: str) -> RunningQuery:
-        """Return a query that is ready to run."""
-        return RunningQuery(self, request, caller, request_id)
+        """Return a query that is ready to run, or to be explained."""
+        kind = RunningQuery if request.explain is None else RunningExplanation
+        return kind(self, request, caller, request_id)
 
-    def open(self, request: QueryRequest, running: RunningQuery) -> tuple[Translation, ArrowStream]:
-        """Translate and execute; once more if a table was replaced or the database restarted in between.
+    def open(self, request: QueryRequest, running: RunningQuery) -> Opened:
+        """Translate and execute or plan; once more if a table was replaced or the database restarted in between.
 
         Raises
         ------
@@ -92,7 +108,11 @@ class QueryService:
             stream = self._pool.stream()
             running.stream = stream
             try:
-                stream.start(translation.sql, f"vo:{running.request_id}")
+                label = f"vo:{running.request_id}"
+                if request.explain is None:
+                    stream.start(translation.sql, label)
+                else:
+                    stream.start(EXPLAIN + translation.sql, label, copy=False)
             except (StaleCatalogueError, ConnectionLostError) as error:
                 stream.close()
                 if attempt == 2:
@@ -104,7 +124,7 @@ class QueryService:
                 stream.close()
                 raise
             else:
-                return translation, stream
+                return Opened(translation, stream, snapshot.catalogue)
         raise AssertionError("the loop returns or raises")
 
 
@@ -119,6 +139,8 @@ class RunningQuery:
         Rows encoded so far.
     error : ServiceError, optional
         What ended the rows early, written into the result.
+    warnings : tuple of str
+        Remarks on the query, after `begin`.
     """
 
     def __init__(self, service: QueryService, request: QueryRequest, caller: Caller, request_id: str) -> None:
@@ -131,6 +153,7 @@ class RunningQuery:
         self._service = service
         self._writer: Writer | None = None
         self.error: ServiceError | None = None
+        self.warnings: tuple[str, ...] = ()
         self._ahead: ReadAhead | None = None
         self._begun = False
         self._cancelled = False
@@ -149,8 +172,10 @@ class RunningQuery:
         self._begun = True
         metrics.RUNNING.inc()
         try:
-            translation, stream = self._service.open(self.request, self)
-            self._writer = writer = self.request.format.writer(translation.columns, self._metadata())
+            translation, stream, _ = self._service.open(self.request, self)
+            self.warnings = translation.warnings
+            metadata = ResultMetadata(name="result", infos=self._infos())
+            self._writer = writer = self.request.format.writer(translation.columns, metadata)
             head = writer.begin()
             first = stream.next_batch()
             if first is None:
@@ -186,6 +211,20 @@ class RunningQuery:
             self.error = self._too_slow() if isinstance(error, TimeReachedError) else error
             return self._end(self._writer, error=self.error)
 
+    def finish(self) -> None:
+        """Run to the end, for a format whose writer keeps what it is given.
+
+        Raises
+        ------
+        ServiceError
+            Whatever ended it early.
+        """
+        self.begin()
+        while self.more() is not None:
+            pass
+        if self.error is not None:
+            raise self.error
+
     def cancel(self) -> None:
         """Stop the query in the database."""
         self._cancelled = True
@@ -215,6 +254,7 @@ class RunningQuery:
             bytes=self._bytes,
             seconds=round(time.perf_counter() - self._started, 4),
             run_id=self.request.run_id,
+            explain=self.request.explain,
             query=self.request.query[:2000],
         )
 
@@ -226,12 +266,12 @@ class RunningQuery:
             with suppress(ServiceError):
                 stream.next_batch()
 
-    def _metadata(self) -> ResultMetadata:
+    def _infos(self) -> tuple[tuple[str, str, str], ...]:
         infos = [("standardID", "ivo://ivoa.net/std/TAP", ""), ("request_id", self.request_id, "")]
         if self.request.run_id:
             infos.append(("RUNID", self.request.run_id, ""))
         infos.append(("QUERY", self.request.query[:10_000], ""))
-        return ResultMetadata(name="result", infos=tuple(infos))
+        return (*infos, *(("warning", warning, "") for warning in self.warnings))
 
     def _encode(self, writer: Writer, batch: pa.RecordBatch) -> list[Any]:
         left = self.request.maxrec - self.rows
@@ -254,3 +294,62 @@ class RunningQuery:
 
     def _too_slow(self) -> ServiceError:
         return time_reached(self._service.time_limit, self._service.limits.max_job_time)
+
+
+class RunningExplanation(RunningQuery):
+    """One query that is planned and not run, from its text to what is said of it.
+
+    Attributes
+    ----------
+    explanation : Explanation, optional
+        After `begin`.
+    """
+
+    explanation: Explanation | None = None
+
+    def begin(self) -> Sequence[Any]:
+        """Plan the query and return the whole answer.
+
+        Raises
+        ------
+        ServiceError
+            What is wrong with the query, or with the database.
+        """
+        self._begun = True
+        metrics.RUNNING.inc()
+        ended, late = threading.Event(), threading.Event()
+        threading.Thread(target=self._watch, args=(ended, late), name="planning").start()
+        try:
+            translation, stream, catalogue = self._service.open(self.request, self)
+            plan = "".join(text for batch in stream for text in batch.column(0).to_pylist())
+        except ServiceError as error:
+            self._outcome = error.code
+            if late.is_set():
+                raise LimitError(
+                    f"Planning the query took longer than {PLANNING_SECONDS:g} s and was given up.",
+                    hint="Join fewer tables.",
+                ) from error
+            raise
+        finally:
+            ended.set()
+        service = self._service
+        self.warnings = translation.warnings
+        self.explanation = explanation_of(
+            plan,
+            translation,
+            catalogue,
+            maxrec=self.request.maxrec,
+            sync_time=service.time_limit,
+            limits=service.limits,
+        )
+        self.done = True
+        return self._count([document(self.explanation, self.request, self._infos())])
+
+    def _watch(self, ended: threading.Event, late: threading.Event) -> None:
+        """Cancel the planning when it takes too long, again and again until it has ended."""
+        if ended.wait(PLANNING_SECONDS):
+            return
+        late.set()
+        while not ended.wait(CANCEL_EVERY):
+            if self.stream is not None:
+                self.stream.cancel()

@@ -25,6 +25,8 @@ class PublishedColumn:
         As in TAP_SCHEMA.
     unique : bool
         Whether no two rows have the same value.
+    bounded : bool
+        Whether the table has an indexed circle around each region of the column.
     """
 
     column: Column
@@ -34,6 +36,7 @@ class PublishedColumn:
     principal: bool = False
     std: bool = False
     unique: bool = False
+    bounded: bool = False
 
 
 @dataclass(frozen=True, slots=True)

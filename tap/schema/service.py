@@ -36,6 +36,7 @@ class Snapshot:
                         sql_type=published.sql_type,
                         unique=published.unique,
                         indexed=published.indexed,
+                        bounded=published.bounded,
                     )
                     for published in table.columns
                 ),

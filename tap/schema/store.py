@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from tap.adql.catalogue import BOUND_SUFFIX
 from tap.schema.models import ForeignKey, PublishedColumn, PublishedSchema, PublishedTable, Tableset
 from vo.core.tables import Column, Datatype
 
@@ -23,7 +24,11 @@ _TABLES = text("""
 """)
 _COLUMNS = text("""
     SELECT c.table_name, c.column_name, c.datatype, c.arraysize, c.xtype, c.description, c.utype, c.unit, c.ucd,
-           c.indexed, c.principal, c.std, format_type(a.atttypid, NULL) AS sql_type, a.attname
+           c.indexed, c.principal, c.std, format_type(a.atttypid, NULL) AS sql_type, a.attname,
+           EXISTS (SELECT FROM pg_attribute AS b
+                   WHERE b.attrelid = r.oid AND b.attname = a.attname || :bound AND NOT b.attisdropped
+                     AND a.attname || :bound NOT IN (SELECT o.column_name FROM tap_schema.columns AS o
+                                                     WHERE o.table_name = c.table_name)) AS bounded
     FROM tap_schema.columns AS c
     JOIN vo.published_tables AS p USING (table_name)
     JOIN pg_namespace AS n ON n.nspname = p.physical_schema
@@ -53,7 +58,7 @@ def read_tableset(connection: Connection) -> Tableset:
     """Read everything that is published; the caller gives a connection in REPEATABLE READ, so that all parts agree."""
     version = read_version(connection)
     columns: dict[str, list[Any]] = defaultdict(list)
-    for row in connection.execute(_COLUMNS):
+    for row in connection.execute(_COLUMNS, {"bound": BOUND_SUFFIX}):
         columns[row.table_name].append(row)
     keys: dict[str, list[ForeignKey]] = defaultdict(list)
     for row in connection.execute(_KEYS):
@@ -104,6 +109,7 @@ def _column(row: Any, unique: list[str]) -> PublishedColumn:
         principal=bool(row.principal),
         std=bool(row.std),
         unique=row.attname in unique,
+        bounded=row.bounded,
     )
 
 

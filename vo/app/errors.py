@@ -33,7 +33,7 @@ async def on_service_error(request: Request, error: ServiceError) -> Response:
     """Answer an error that was foreseen."""
     if error.status >= 500:
         log.warning("request.failed", code=error.code, reason=error.message, cause=repr(error.__cause__))
-    return error_response(error, as_text=_as_text(request))
+    return error_response(error, as_text=_as_text(request), as_json=bool(getattr(request.state, "json_format", False)))
 
 
 async def on_http_error(request: Request, error: HTTPException) -> Response:

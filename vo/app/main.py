@@ -45,6 +45,7 @@ def create_app(settings: Settings) -> Starlette:
     app = Starlette(
         routes=[
             Route("/", pages.front),
+            Route("/query", queries.page, methods=["GET", "POST"]),
             Route("/tables/{name:path}", pages.table),
             Route("/metrics", Metrics(parts.queue).show),
             Mount("/static", StaticFiles(directory=str(files("vo.app").joinpath("static")))),

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from tap.adql import Dialect
+from tap.adql.functions import SHIPPED
+from tap.adql.functions.operators import read_functions
+from tap.adql.simbad import Simbad
+from tap.examples import examples
 from tap.handlers import DescriptionHandlers
 from tap.query.handlers import QueryHandlers
 from tap.query.jobs import SERVICE as TAP_JOBS
 from tap.query.jobs import QueryJobs
+from tap.query.pages import QueryPages
 from tap.query.service import QueryService
 from tap.schema.service import SchemaService
 from uws.cleaning import Cleaner
@@ -59,12 +66,17 @@ def build(settings: Settings) -> Parts:
     )
     queue = Queue(engine)
     store = JobStore(engine)
+    rulings = dialect(settings)
     return Parts(
         settings=settings,
         schema=schema,
         pool=pool,
-        queries=QueryHandlers(QueryService(schema, pool, dialect(settings), Limits.of(settings)), settings),
-        descriptions=DescriptionHandlers(schema, settings, dialect(settings), _checks(settings, engine, queue)),
+        queries=QueryHandlers(
+            QueryService(schema, pool, rulings, Limits.of(settings)),
+            QueryPages(page_environment(settings, "tap"), schema, examples),
+            settings,
+        ),
+        descriptions=DescriptionHandlers(schema, settings, rulings, _checks(settings, engine, queue)),
         jobs=JobHandlers(
             tap_jobs(settings, store),
             Waiting(store, settings.conninfo()),
@@ -75,6 +87,18 @@ def build(settings: Settings) -> Parts:
         ),
         queue=queue,
     )
+
+
+@contextmanager
+def build_queries(settings: Settings) -> Iterator[QueryService]:
+    """Build what runs one query at a time, as a synchronous one; its connections are closed at the end."""
+    engine = owner_engine(settings)
+    pool = ArrowPool(settings.conninfo(TAP_ROLE), size=1, wait=settings.queue_time, statement_time=settings.sync_time)
+    try:
+        yield QueryService(SchemaService(engine, settings.conninfo()), pool, dialect(settings), Limits.of(settings))
+    finally:
+        pool.close()
+        engine.dispose()
 
 
 @dataclass(frozen=True)
@@ -126,9 +150,18 @@ def tap_jobs(settings: Settings, store: JobStore) -> Jobs:
 
 def dialect(settings: Settings) -> Dialect:
     """Return how the settings rule ADQL's contested points."""
+    # The settings adql_… bear the names of the dialect's fields.
+    rulings = {
+        name.removeprefix("adql_"): getattr(settings, name)
+        for name in Settings.model_fields
+        if name.startswith("adql_") and name != "adql_free_words"
+    }
+    own = read_functions(settings.functions) if settings.functions is not None else ()
     return Dialect(
-        join_without_condition=settings.join_without_on,
-        free_words=frozenset(word.lower() for word in settings.free_words),
+        **rulings,
+        free_words=frozenset(word.lower() for word in settings.adql_free_words),
+        functions=SHIPPED.extended(own),
+        simbad=Simbad() if settings.simbad else None,
     )
 
 

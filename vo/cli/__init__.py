@@ -13,6 +13,7 @@ def main() -> None:
         if signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores SIGHUP, and so do we then
             signal.signal(number, _leave)
     from rich.console import Console  # noqa: PLC0415  (imports wait until a command needs them)
+    from rich.text import Text  # noqa: PLC0415
 
     from vo.cli.commands import app  # noqa: PLC0415
     from vo.core.errors import ServiceError  # noqa: PLC0415
@@ -20,9 +21,9 @@ def main() -> None:
     try:
         app()
     except ServiceError as error:
-        Console(stderr=True, highlight=False).print(f"[bold red]vo:[/] {error.message}", soft_wrap=True)
-        if error.hint:
-            Console(stderr=True, highlight=False).print(error.hint, soft_wrap=True, markup=False)
+        # Messages may hold what somebody else wrote: no markup of rich's, nothing that moves the cursor.
+        shown = "".join(each if each.isprintable() or each == "\n" else " " for each in error.text())
+        Console(stderr=True, highlight=False).print(Text.assemble(("vo: ", "bold red"), shown), soft_wrap=True)
         sys.exit(1)
 
 

@@ -116,6 +116,35 @@ def demo(
 
 
 @app.command()
+def query(
+    adql: Annotated[
+        str | None, typer.Argument(metavar="ADQL", help="The query; - or nothing reads it from standard input.")
+    ] = None,
+    *,
+    file: Annotated[Path | None, typer.Option(help="File with the query.")] = None,
+    url: Annotated[
+        str | None, typer.Option(help="Another TAP service, such as https://example.org/tap. Default: this one.")
+    ] = None,
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format", help="votable, csv, tsv … Default: a table in a terminal, CSV in a pipe, by --output's name."
+        ),
+    ] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File to save the result in.")] = None,
+    maxrec: Annotated[int | None, typer.Option(min=0, help="Most rows. Default: the service's.")] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Do not run it: show its plan, an estimate of rows and time, and its SQL.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+) -> None:
+    """Run a query in ADQL, under the limits that synchronous queries have. Ctrl-C stops it."""
+    from vo.cli.query import run  # noqa: PLC0415
+
+    run(adql, file=file, url=url, form=form, output=output, maxrec=maxrec, explain=explain, force=force)
+
+
+@app.command()
 def doctor() -> None:
     """Check everything the service needs, and say what to do about what is wrong."""
     from vo.cli.doctor import run  # noqa: PLC0415

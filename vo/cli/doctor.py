@@ -18,6 +18,7 @@ from psycopg2 import extensions
 from rich.markup import escape
 
 from sql import read_sql
+from tap.adql.functions.operators import check_function_sql, read_functions
 from tap.query.jobs import SERVICE
 from uws.overview import Overview
 from uws.pages import duration, size
@@ -27,7 +28,7 @@ from vo.cli.progress import console
 from vo.core import migrations
 from vo.core.cluster import Cluster
 from vo.core.database import connect, fetch_value, owner_engine
-from vo.core.errors import ServiceError
+from vo.core.errors import ConfigurationError, ServiceError
 from vo.core.files import FileStore
 from vo.core.settings import TAP_ROLE, Settings, load_settings, make_home
 
@@ -202,6 +203,8 @@ def database_checks(settings: Settings, owner: extensions.connection) -> Iterato
                 yield Finding(False, f"ADQL's role can {what}", setup)
             except psycopg2.Error:
                 yield Finding(True, f"ADQL's role cannot {what}")
+    reader.rollback()
+    yield from function_checks(settings, reader)
     reader.close()
     missing = sorted(LIMITS.difference(fetch_value(owner, _SETTINGS_OF_ROLE, (TAP_ROLE,))))
     yield Finding(
@@ -210,6 +213,27 @@ def database_checks(settings: Settings, owner: extensions.connection) -> Iterato
         setup,
     )
     yield from published_checks(owner)
+
+
+def function_checks(settings: Settings, reader: extensions.connection) -> Iterator[Finding]:
+    """Check that the functions which the operator declares run under ADQL's role."""
+    if settings.functions is None:
+        return
+    try:
+        functions = read_functions(settings.functions)
+    except ConfigurationError as error:
+        yield Finding(False, error.message, error.hint or "Mend the file, or unset VO_FUNCTIONS.")
+        return
+    with reader.cursor() as cursor:
+        for function in functions:
+            try:
+                cursor.execute(check_function_sql(function))
+                yield Finding(True, f"the function {function.name} runs")
+            except psycopg2.Error as error:
+                yield Finding(
+                    False, f"the function {function.name}: {str(error).splitlines()[0]}", "Mend it in VO_FUNCTIONS."
+                )
+            reader.rollback()
 
 
 def published_checks(owner: extensions.connection) -> Iterator[Finding]:

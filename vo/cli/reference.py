@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import typer
@@ -13,7 +16,7 @@ from pydantic_core import PydanticUndefined
 from starlette.routing import Route
 from typer.core import TyperOption
 
-from tap.adql import FEATURES
+from tap.adql import FEATURES, limits
 from vo.app.main import create_app
 from vo.cli.commands import app
 from vo.core.settings import Settings
@@ -85,12 +88,24 @@ def endpoints_page() -> str:
 
 def adql_page() -> str:
     """Return the page of ADQL's optional features and the user-defined functions."""
-    parts = [f"# ADQL: optional features and functions\n\n{_NOTE}"]
+    parts = [f"# ADQL: optional features, functions and limits\n\n{_NOTE}"]
     for feature_type, features in FEATURES.items():
         rows = [f"## {feature_type.rpartition('#')[2]}\n"]
         rows += [f"- `{item.form}`" + (f": {item.description}" if item.description else "") for item in features]
         parts.append("\n".join(rows))
+    rows = ["## Limits\n\nA query beyond one is refused with its name.\n", "| most | of what |", "|---|---|"]
+    rows += [f"| {value:,} | {meaning} |" for value, meaning in documented_constants(limits)]
+    parts.append("\n".join(rows))
     return "\n\n".join(parts) + "\n"
+
+
+def documented_constants(module: ModuleType) -> Iterator[tuple[Any, str]]:
+    """Yield the value of each constant of a module and the text below it."""
+    body = ast.parse(inspect.getsource(module)).body
+    for node, below in pairwise(body):
+        if isinstance(node, ast.Assign) and isinstance(below, ast.Expr) and isinstance(node.targets[0], ast.Name):
+            assert isinstance(below.value, ast.Constant)  # noqa: S101  (what else stands alone is a text)
+            yield getattr(module, node.targets[0].id), " ".join(str(below.value.value).split())
 
 
 PAGES = {

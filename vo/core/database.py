@@ -20,6 +20,7 @@ import adbc_driver_manager
 import adbc_driver_postgresql.dbapi
 import psycopg2
 import pyarrow as pa
+import structlog
 from adbc_driver_manager import dbapi
 from adbc_driver_postgresql import StatementOptions
 from psycopg2.sql import Composed
@@ -54,6 +55,15 @@ _LOST = re.compile(
     r"not connected|SSL connection has been closed|connection is closed|Broken pipe",
     re.IGNORECASE,
 )
+
+_OF_NAMES = re.compile(
+    r"permission denied|does not exist|syntax error|must appear in|is not unique|cannot be matched|cache lookup|"
+    r"could not (?:open|find|identify|determine|convert|read)|"
+    r"(?:relation|column|table|schema|function|operator|file) \S"
+)
+"""Messages about the service's own text or the names in it, which are nobody else's business."""
+
+log = structlog.get_logger()
 
 
 def connect(settings: Settings, role: str = OWNER_ROLE) -> psycopg2.extensions.connection:
@@ -149,6 +159,9 @@ def translate(error: BaseException) -> ServiceError:
         return UnavailableError("The database is short of resources.", hint="Try again later, or with a smaller query.")
     if state.startswith(("08", "57P")) or _LOST.search(text):
         return ConnectionLostError("The database is restarting or cannot be reached.", hint="Try again in a moment.")
+    if message and _OF_NAMES.search(message) and not state.startswith("22"):
+        log.error("database.refused", state=state, message=message)
+        return ServiceError("The database does not take the query as the service wrote it.", hint="Please report it.")
     if message:
         return QueryError(f"The database could not evaluate the query: {message}.")
     return ServiceError("The database driver failed.")
@@ -181,8 +194,17 @@ class ArrowStream:
         """Arrow schema as PostgreSQL's types give it."""
         return self._opened().schema
 
-    def start(self, sql: str, label: str) -> None:
+    def start(self, sql: str, label: str, *, copy: bool = True) -> None:
         """Send the query; its backend carries `label` as its application_name from here on.
+
+        Parameters
+        ----------
+        sql : str
+            One statement.
+        label : str
+            Name of the work.
+        copy : bool
+            Whether the rows come by COPY, which is fast and takes SELECT only.
 
         Raises
         ------
@@ -205,7 +227,12 @@ class ArrowStream:
                 self._cursor = cursor
                 if self._cancelled:
                     raise LimitError("The query was cancelled.")
-            cursor.adbc_statement.set_options(**{StatementOptions.BATCH_SIZE_HINT_BYTES.value: str(BATCH_BYTES)})
+            cursor.adbc_statement.set_options(
+                **{
+                    StatementOptions.BATCH_SIZE_HINT_BYTES.value: str(BATCH_BYTES),
+                    **({} if copy else {StatementOptions.USE_COPY.value: "false"}),
+                }
+            )
             cursor.execute(sql)
             self._reader = cursor.fetch_record_batch()
         except DatabaseError as error:

@@ -20,7 +20,7 @@ Errors of libraries are translated into these once, at the boundary where they a
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class ServiceError(Exception):
@@ -48,6 +48,10 @@ class ServiceError(Exception):
     def text(self) -> str:
         """Return the whole error for a person, several lines where that helps."""
         return f"{self.message}\n{self.hint}" if self.hint else self.message
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the whole error for programs."""
+        return {"code": self.code, "message": self.message, "hint": self.hint, "text": self.text()}
 
 
 class UsageError(ServiceError):

@@ -136,11 +136,51 @@ class Settings(BaseSettings):
     min_disk: Annotated[int, Field(ge=0)] = 2**30
     """Free bytes on the data folder's disk below which the service calls itself not available."""
 
-    join_without_on: bool = True
-    """ADQL: take ``a JOIN b`` without ON or USING as a cross join, as the grammar of ADQL 2.1 has it."""
+    adql_join_without_condition: bool = True
+    """ADQL: take ``a JOIN b`` without ON, USING or NATURAL as all pairs of rows: the grammar of ADQL 2.1 derives it."""
 
-    free_words: tuple[str, ...] = ()
-    """ADQL: reserved words that may be used as names without double quotes."""
+    adql_star_among_items: bool = True
+    """ADQL: take ``SELECT *, x`` and ``SELECT t.*, x``; not in the grammar, but in many published queries."""
+
+    adql_trailing_semicolon: bool = True
+    """ADQL: take one semicolon at the end of a query; not in the grammar."""
+
+    adql_adjacent_strings: bool = True
+    """ADQL: take ``'a' 'b'`` as one string even on one line."""
+
+    adql_unknown_frames: bool = True
+    """ADQL: take a coordinate system that nobody knows, as in ``POINT('x', ra, dec)``, as if it were left out, and say
+    so in the result."""
+
+    adql_glued_numbers: bool = False
+    """ADQL: take a number that runs into a word, ``SELECT 89x``, as if a blank stood between them."""
+
+    adql_numeric_strings: bool = False
+    """ADQL: take a literal string that is a number, ``'30' * 3``, where a number is needed."""
+
+    adql_modulo: bool = False
+    """ADQL: take ``x % y`` for ``MOD(x, y)``; in the prose of ADQL 2.1, not in its grammar."""
+
+    adql_cross_join: bool = False
+    """ADQL: take ``a CROSS JOIN b``, which ADQL writes ``a, b``."""
+
+    adql_like_escape: bool = False
+    """ADQL: take ``LIKE pattern ESCAPE 'c'``; not ADQL."""
+
+    adql_block_comments: bool = False
+    """ADQL: take comments between ``/*`` and ``*/``; ADQL has those from ``--`` to the line's end."""
+
+    adql_boolean_literals: bool = False
+    """ADQL: take TRUE and FALSE as values; ADQL compares booleans with ``'true'`` and ``'false'``."""
+
+    adql_free_words: tuple[str, ...] = ()
+    """ADQL: reserved words that may be used as names without double quotes, such as distance or public."""
+
+    functions: Path | None = None
+    """YAML file of functions that queries can call beside the stack's own (docs/operator/functions.md)."""
+
+    simbad: bool = False
+    """Offer ``ivo_simbadpoint``, which asks CDS over the network for the places of objects."""
 
     log_level: str = "info"
     """Least severe level that is logged: debug, info, warning, error."""

@@ -94,6 +94,7 @@ def database(cluster: Settings) -> Iterator[str]:
     own = url.set(database="adql_tests").render_as_string(hide_password=False)
     with psycopg2.connect(own) as connection, connection.cursor() as cursor:
         cursor.execute(read_sql("setup.sql"))
+        cursor.execute(read_sql("migrations/0003_functions.sql"))
     connection.close()
     yield own
     with admin.cursor() as cursor:

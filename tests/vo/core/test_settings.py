@@ -27,11 +27,11 @@ def test_every_setting_is_described_and_has_a_default() -> None:
 def test_environment_wins_over_the_file_and_the_file_over_defaults(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "vo.toml").write_text('port = 9001\ntitle = "From the file"\nfree_words = ["size"]\n')
+    (tmp_path / "vo.toml").write_text('port = 9001\ntitle = "From the file"\nadql_free_words = ["size"]\n')
     monkeypatch.setenv("VO_HOME", str(tmp_path))
     monkeypatch.setenv("VO_PORT", "9002")
     settings = load_settings()
-    assert (settings.port, settings.title, settings.free_words) == (9002, "From the file", ("size",))
+    assert (settings.port, settings.title, settings.adql_free_words) == (9002, "From the file", ("size",))
     assert settings.host == "127.0.0.1"
     assert load_settings(port=9003).port == 9003
 
@@ -48,7 +48,7 @@ def test_a_relative_home_is_made_absolute(tmp_path: Path, monkeypatch: pytest.Mo
         ("VO_PORT", "70000", "VO_PORT: Input should be less than or equal to 65535"),
         ("VO_PROCESSES", "0", "VO_PROCESSES: Input should be greater than or equal to 1"),
         ("VO_QUEUE_TIME", "soon", "VO_QUEUE_TIME: Input should be a valid number"),
-        ("VO_FREE_WORDS", "size", "free_words"),
+        ("VO_ADQL_FREE_WORDS", "size", "adql_free_words"),
         ("VO_DATABASE_URL", "somewhere", "VO_DATABASE_URL: not a URL such as postgresql://"),
         ("VO_DATABASE_URL", "mysql://vo:geheim@host/vo", "VO_DATABASE_URL: not a URL such as postgresql://"),
         ("VO_DATABASE_URL", "postgresql://vo:geheim@host:port/vo", "VO_DATABASE_URL: not a URL such as postgresql://"),

@@ -1,0 +1,77 @@
+"""How large a query may be, and its parts: what PostgreSQL would plan for minutes or not at all is refused at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from tap.adql.errors import ADQLError
+
+MAX_CHARACTERS = 1_000_000
+"""Characters of a query."""
+
+MAX_TOKENS = 100_000
+"""Names, numbers, strings, words and signs of a query."""
+
+MAX_DEPTH = 100
+"""Parentheses within parentheses."""
+
+MAX_VALUES = 40_000
+"""Values of one list of IN; more are uploaded as a table and joined."""
+
+MAX_CONDITIONS = 5_000
+"""Conditions in one chain of AND or OR: PostgreSQL compares them with each other when it plans."""
+
+MAX_TERMS = 1_000
+"""Terms in one chain of + - * / or ||: PostgreSQL nests them."""
+
+MAX_COLUMNS = 1_600
+"""Columns of a select list, of GROUP BY or of ORDER BY (PostgreSQL takes 1,664)."""
+
+MAX_JOINED = 100
+"""Tables of one FROM."""
+
+MAX_TABLES = 1_000
+"""Tables that a whole query reads, those of a WITH query counted each time that it is named: names can double names."""
+
+MAX_COMMON_TABLES = 100
+"""Queries of WITH."""
+
+MAX_EXPRESSION = 500_000
+"""Characters of SQL of one value: geometries within geometries write their coordinates many times."""
+
+MAX_COORDINATE = 20_000
+"""Characters of SQL of one coordinate of a geometry."""
+
+MAX_VERTICES = 10_000
+"""Vertices of a polygon that is written as a string."""
+
+MAX_SQL = 4_000_000
+"""Characters of SQL of a whole query, which PostgreSQL reads in a second or two."""
+
+MAX_REPEATED = 4_000_000
+"""Characters of SQL that ORDER BY may write anew for names of the select list."""
+
+MAX_SETS = 1_000
+"""Queries in one chain of UNION, EXCEPT and INTERSECT."""
+
+
+class Placed(Protocol):
+    """A node of the tree."""
+
+    @property
+    def position(self) -> int:
+        """Offset of its first character in the text."""
+        ...
+
+
+def check_length(parts: Sequence[Placed], limit: int, what: str, hint: str = "Split the query into several.") -> None:
+    """Refuse a part of a query that is too long.
+
+    Raises
+    ------
+    ADQLError
+        At the first part too many.
+    """
+    if len(parts) > limit:
+        raise ADQLError(f"{what}: {len(parts)}, and the limit is {limit}.", parts[limit].position, hint=hint)
