@@ -35,6 +35,8 @@ class ADQLError(QueryError):
     ) -> None:
         if len(message) > _LONGEST:
             message = f"{message[:_LONGEST]}…"
+        if hint is not None and len(hint) > _LONGEST:
+            hint = f"{hint[:_LONGEST]}…"
         super().__init__(message, hint=hint)
         self.position = position
         self.query = query

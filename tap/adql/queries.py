@@ -90,7 +90,7 @@ def _query(node: ast.Query, outer: Scope, *, canonical: bool = False) -> Relatio
         relation = replace(relation, sql=f"SELECT * FROM ({relation.sql}) AS {outer.context.alias()}")
     else:
         relation = _set_operation(body, outer)
-    order = _order_of_columns(node.order_by, relation)
+    order = order_of_columns(node.order_by, relation)
     if node.offset is None and not order:
         return relation
     positions = frozenset() if node.offset is not None else relation.positions
@@ -146,10 +146,10 @@ def _select(
     keys: list[str] = []
     if order_by:
         scope.clause, scope.results = "ORDER BY", results
-        keys = _order_by(order_by, exported, scope, distinct=node.distinct)
+        keys = order_by(order_by, exported, scope, distinct=node.distinct)
         scope.results = None
     if scope.aggregated or node.group_by:
-        _check_grouped(values)
+        check_grouped(values)
     text = [f"SELECT {'DISTINCT ' if node.distinct else ''}{sql} FROM {from_sql}"]
     if conditions:
         text.append("WHERE " + " AND ".join(conditions))
@@ -290,7 +290,7 @@ def _unique(exported: Sequence[Sequence[tuple[str, Value]]], scope: Scope) -> fr
     )
 
 
-# ---- GROUP BY and ORDER BY ------------------------------------------------------------------------------------------
+# ---- GROUP BY ------------------------------------------------------------------------------------------------------
 
 
 def _group_by(node: ast.Select, scope: Scope) -> list[str]:
@@ -306,14 +306,9 @@ def _group_by(node: ast.Select, scope: Scope) -> list[str]:
             hint = "Group by a column that tells the rows apart, such as an identifier."
             raise ADQLError(f"GROUP BY does not take {grouped.kind.value} of a table.", term.position, hint=hint)
         parts = parts_of(grouped.geometry) or [grouped]
-        written += [_sorted(part) for part in parts]
+        written += [sorting(part) for part in parts]
     scope.grouping = frozenset(written)
     return list(dict.fromkeys(written))
-
-
-def _sorted(part: Value) -> str:
-    """Return a value for GROUP BY and ORDER BY: PostgreSQL takes a bare constant for the number of a column."""
-    return part.sql if part.sources and not part.sql.startswith("'") else f"({part.sql})::{part.sql_type}"
 
 
 def _group_term(term: ast.Value, node: ast.Select, scope: Scope) -> ast.Value:
@@ -335,84 +330,6 @@ def _group_term(term: ast.Value, node: ast.Select, scope: Scope) -> ast.Value:
 
 def _means(wanted: ast.Identifier, name: str) -> bool:
     return wanted.text == name if wanted.delimited else wanted.text.lower() == name.lower()
-
-
-def _check_grouped(values: Sequence[Value]) -> None:
-    """Refuse columns that have many values in a group."""
-    for part in values:
-        if part.free is not None:
-            raise ungrouped(part.free)
-
-
-def _order_by(
-    terms: Sequence[ast.OrderTerm], exported: Sequence[Sequence[tuple[str, Value]]], scope: Scope, *, distinct: bool
-) -> list[str]:
-    """Translate ORDER BY: numbers of columns of the result in SQL, and other values."""
-    results = scope.results
-    assert results is not None  # noqa: S101  (the caller has just made it)
-    starts = _starts([len(columns) for columns in exported])
-    by_sql = {part.sql: place for place, part in reversed(list(enumerate(results.values))) if part.sql}
-    keys = []
-    for term in terms:
-        place = _result_place(term.value, results)
-        if place is None:
-            key = value(term.value, scope)
-            place = by_sql.get(key.sql)
-        if place is not None:
-            align([replace(results.values[place], position=term.position)], "ORDER BY")
-            text = str(starts[place])
-        elif key.constant is not None or key.kind is Kind.NULL:
-            scope.context.warn("ORDER BY a constant has no effect: columns are called by name or number.")
-            continue
-        elif distinct:
-            raise ADQLError("SELECT DISTINCT can only be ordered by its own columns.", term.position)
-        else:
-            if scope.aggregated or scope.grouping is not None:
-                _check_grouped([key])
-            text = _sorted(align([key], "ORDER BY")[0])
-        keys.append(f"{text} DESC" if term.descending else text)
-    return keys
-
-
-def _starts(counts: Sequence[int]) -> list[int]:
-    """Return the number in SQL of the first column of each result column."""
-    return list(accumulate(counts, initial=1))[:-1]
-
-
-def _result_place(node: ast.Value, results: Results) -> int | None:
-    """Return the place of the result column that a key names by number or name."""
-    if isinstance(node, ast.Number) and node.integer:
-        place = int(node.text)
-        if not 1 <= place <= len(results.names):
-            raise ADQLError(f"ORDER BY {place}: the result has {len(results.names)} columns.", node.position)
-        return place - 1
-    if isinstance(node, ast.ColumnReference) and len(node.name) == 1:
-        return results.place(node.name[0])
-    return None
-
-
-def _order_of_columns(order_by: Sequence[ast.OrderTerm], relation: Relation) -> str:
-    """Return ORDER BY after a set operation, which takes columns of the result only."""
-    if not order_by:
-        return ""
-    names = [entry.column.name for entry in relation.fields]
-    values = [
-        Value(str(place), entry.column, entry.sql_type, kind_of_field(entry), 0)
-        for place, entry in enumerate(relation.fields)
-    ]
-    results = Results(names, values)
-    starts = _starts([len(entry.sql_names) for entry in relation.fields])
-    keys = []
-    for term in order_by:
-        place = _result_place(term.value, results)
-        if place is None:
-            hint = None
-            if isinstance(term.value, ast.ColumnReference):
-                hint = did_you_mean(term.value.name[-1].text, names, written_name)
-            raise ADQLError("A set operation is ordered by columns of its result.", term.position, hint=hint)
-        align([replace(values[place], position=term.position)], "ORDER BY")
-        keys.append(f"{starts[place]}{' DESC' if term.descending else ''}")
-    return f" ORDER BY {', '.join(keys)}"
 
 
 # ---- set operations -------------------------------------------------------------------------------------------------

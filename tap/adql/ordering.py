@@ -1,0 +1,98 @@
+"""ORDER BY, and what it shares with GROUP BY."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import accumulate
+
+from tap.adql import ast
+from tap.adql.conditions import align
+from tap.adql.errors import ADQLError, did_you_mean
+from tap.adql.operands import ungrouped
+from tap.adql.scopes import Relation, Results, Scope, Value, kind_of_field, written_name
+from tap.adql.types import Kind
+from tap.adql.values import value
+
+
+def order_by(
+    terms: Sequence[ast.OrderTerm], exported: Sequence[Sequence[tuple[str, Value]]], scope: Scope, *, distinct: bool
+) -> list[str]:
+    """Translate ORDER BY: numbers of columns of the result in SQL, and other values."""
+    results = scope.results
+    assert results is not None  # noqa: S101  (the caller has just made it)
+    starts = _starts([len(columns) for columns in exported])
+    by_sql = {part.sql: place for place, part in reversed(list(enumerate(results.values))) if part.sql}
+    keys = []
+    for term in terms:
+        place = _result_place(term.value, results)
+        if place is None:
+            key = value(term.value, scope)
+            place = by_sql.get(key.sql)
+        if place is not None:
+            align([replace(results.values[place], position=term.position)], "ORDER BY")
+            text = str(starts[place])
+        elif key.constant is not None or key.kind is Kind.NULL:
+            scope.context.warn("ORDER BY a constant has no effect: columns are called by name or number.")
+            continue
+        elif distinct:
+            raise ADQLError("SELECT DISTINCT can only be ordered by its own columns.", term.position)
+        else:
+            if scope.aggregated or scope.grouping is not None:
+                check_grouped([key])
+            text = sorting(align([key], "ORDER BY")[0])
+        keys.append(f"{text} DESC" if term.descending else text)
+    return keys
+
+
+def _starts(counts: Sequence[int]) -> list[int]:
+    """Return the number in SQL of the first column of each result column."""
+    return list(accumulate(counts, initial=1))[:-1]
+
+
+def _result_place(node: ast.Value, results: Results) -> int | None:
+    """Return the place of the result column that a key names by number or name."""
+    if isinstance(node, ast.Number) and node.integer:
+        place = int(node.text)
+        if not 1 <= place <= len(results.names):
+            raise ADQLError(f"ORDER BY {place}: the result has {len(results.names)} columns.", node.position)
+        return place - 1
+    if isinstance(node, ast.ColumnReference) and len(node.name) == 1:
+        return results.place(node.name[0])
+    return None
+
+
+def order_of_columns(terms: Sequence[ast.OrderTerm], relation: Relation) -> str:
+    """Return ORDER BY after a set operation, which takes columns of the result only."""
+    if not terms:
+        return ""
+    names = [entry.column.name for entry in relation.fields]
+    values = [
+        Value(str(place), entry.column, entry.sql_type, kind_of_field(entry), 0)
+        for place, entry in enumerate(relation.fields)
+    ]
+    results = Results(names, values)
+    starts = _starts([len(entry.sql_names) for entry in relation.fields])
+    keys = []
+    for term in terms:
+        place = _result_place(term.value, results)
+        if place is None:
+            hint = None
+            if isinstance(term.value, ast.ColumnReference):
+                hint = did_you_mean(term.value.name[-1].text, names, written_name)
+            raise ADQLError("A set operation is ordered by columns of its result.", term.position, hint=hint)
+        align([replace(values[place], position=term.position)], "ORDER BY")
+        keys.append(f"{starts[place]}{' DESC' if term.descending else ''}")
+    return f" ORDER BY {', '.join(keys)}"
+
+
+def sorting(part: Value) -> str:
+    """Return a value for GROUP BY and ORDER BY: PostgreSQL takes a bare constant for the number of a column."""
+    return part.sql if part.sources and not part.sql.startswith("'") else f"({part.sql})::{part.sql_type}"
+
+
+def check_grouped(values: Sequence[Value]) -> None:
+    """Refuse columns that have many values in a group."""
+    for part in values:
+        if part.free is not None:
+            raise ungrouped(part.free)
