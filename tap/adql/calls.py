@@ -286,8 +286,9 @@ def aggregate(node: ast.Aggregate, scope: Scope, translate: Translate) -> Value:
 
 
 def _statistical(function: str, ucd: str | None) -> str | None:
-    """Return the UCD of an aggregate of a quantity."""
-    prefix = {"MIN": "stat.min", "MAX": "stat.max", "AVG": "stat.mean"}.get(function)
-    if prefix is None or ucd is None:
+    """Return the UCD of an aggregate of a quantity; the words of statistics never come first (UCD1+ 1.6)."""
+    word = {"MIN": "stat.min", "MAX": "stat.max", "AVG": "stat.mean"}.get(function)
+    if word is None or ucd is None:
         return ucd
-    return f"{prefix};{ucd.removesuffix(';meta.main')}"
+    first, *others = ucd.removesuffix(";meta.main").split(";")
+    return ";".join([first, word, *others])

@@ -66,7 +66,8 @@ def predicate(node: ast.Condition, scope: Scope, subquery: Subquery) -> Predicat
             check_length([part for part in others if part.sources], MAX_TERMS, "Values of IN that are not constant")
             ranges = None if negated else prefix_among(first, others)
             listed = f"{first.sql} {_not(negated)}IN ({', '.join(other.sql for other in others)})"
-            return _simple(ranges or listed, [first])
+            sources = frozenset().union(*(part.sources for part in (first, *others)))
+            return replace(_simple(ranges or listed, [first]), sources=sources)
         case ast.InQuery():
             return _in_query(node, scope, subquery)
         case ast.Like():

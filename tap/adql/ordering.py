@@ -15,7 +15,7 @@ from tap.adql.types import Kind
 from tap.adql.values import value
 
 
-def order_by(
+def order_keys(
     terms: Sequence[ast.OrderTerm], exported: Sequence[Sequence[tuple[str, Value]]], scope: Scope, *, distinct: bool
 ) -> list[str]:
     """Translate ORDER BY: numbers of columns of the result in SQL, and other values."""

@@ -5,16 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import accumulate
 
 from tap.adql import ast
-from tap.adql.conditions import align, condition
-from tap.adql.errors import ADQLError, did_you_mean
+from tap.adql.conditions import condition
+from tap.adql.errors import ADQLError
 from tap.adql.geometry import Stored, as_circle, as_point, dali_array, parts_of, polygon_array
 from tap.adql.joins import emit, resolve_tables
 from tap.adql.limits import MAX_COLUMNS
 from tap.adql.names import field_name, unique_names
-from tap.adql.operands import ungrouped, wide_enough
+from tap.adql.operands import wide_enough
+from tap.adql.ordering import check_grouped, order_keys, order_of_columns, sorting
 from tap.adql.scopes import (
     Context,
     Field,
@@ -25,7 +25,6 @@ from tap.adql.scopes import (
     Value,
     kind_of_field,
     source_of,
-    written_name,
 )
 from tap.adql.types import DOUBLE, GEOMETRIES, UNKNOWN, Kind, arithmetic_type, client_type, number_column
 from tap.adql.values import field_value, value
@@ -146,7 +145,7 @@ def _select(
     keys: list[str] = []
     if order_by:
         scope.clause, scope.results = "ORDER BY", results
-        keys = order_by(order_by, exported, scope, distinct=node.distinct)
+        keys = order_keys(order_by, exported, scope, distinct=node.distinct)
         scope.results = None
     if scope.aggregated or node.group_by:
         check_grouped(values)

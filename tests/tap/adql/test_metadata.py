@@ -183,7 +183,7 @@ RULES: dict[str, Column] = {
     "SELECT MAX(seen) FROM bright": like(SEEN, "max_seen"),
     "SELECT COUNT(*) + 1 AS n FROM bright": number("n", "long"),
     "SELECT MAX(x.n) AS m FROM (SELECT COUNT(*) AS n FROM bright) AS x": number(
-        "m", "long", None, "stat.max;meta.number"
+        "m", "long", None, "meta.number;stat.max"
     ),
     # Geometry: DALI's arrays.
     "SELECT POINT(ra, dec) AS p FROM bright": shape("p", "point", "2", "pos"),

@@ -43,9 +43,9 @@ def test_names_are_as_written_and_unique(catalogue: Catalogue) -> None:
     ("expression", "datatype", "unit", "ucd"),
     [
         ("COUNT(*)", "long", None, "meta.number"),
-        ("MAX(phot_g_mean_mag)", "float", "mag", "stat.max;phot.mag;em.opt"),
-        ("AVG(phot_g_mean_mag)", "double", "mag", "stat.mean;phot.mag;em.opt"),
-        ("MIN(ra)", "double", "deg", "stat.min;pos.eq.ra"),
+        ("MAX(phot_g_mean_mag)", "float", "mag", "phot.mag;stat.max;em.opt"),
+        ("AVG(phot_g_mean_mag)", "double", "mag", "phot.mag;stat.mean;em.opt"),
+        ("MIN(ra)", "double", "deg", "pos.eq.ra;stat.min"),
         ("SUM(source_id)", "long", None, "meta.id;meta.main"),
     ],
 )
