@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from bench.report import Figure, median
 from bench.server import Bench
 from tap.adql import Catalogue, Dialect, translate
-from tap.adql.lexer import LarkToken, tokens
-from tap.adql.parser import build_parser
+from tap.adql.syntax.lexer import LarkToken, tokens
+from tap.adql.syntax.parser import build_parser
 from tap.schema.service import SchemaService
 from vo.core.database import owner_engine
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tap.adql import ast
 from tap.adql.errors import ADQLError, did_you_mean
 from tap.adql.functions import Called, Function, Parameter, Unit
-from tap.adql.geometry import Stored, dali_array, parts_of, spherical
 from tap.adql.operands import combined, double, instant, require
 from tap.adql.scopes import Scope, Value
-from tap.adql.shapes import SHAPES, Translate
+from tap.adql.sky.geometry import Stored, dali_array, parts_of, spherical
+from tap.adql.sky.shapes import SHAPES, Translate
+from tap.adql.syntax import ast
 from tap.adql.types import DOUBLE, GEOMETRIES, TIMESTAMP, Kind, is_integer, kind_of, number_column, number_literal
 from tap.adql.units import power_unit
 from vo.core.tables import Column, Datatype

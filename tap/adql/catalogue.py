@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from tap.adql.ast import Name
 from tap.adql.errors import ADQLError, did_you_mean
+from tap.adql.syntax.ast import Name
 from vo.core.tables import Column
 
 BOUND_SUFFIX = "__bound"

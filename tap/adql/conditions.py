@@ -8,14 +8,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
-from tap.adql import ast
 from tap.adql.errors import ADQLError
-from tap.adql.geometry import Membership, Point, Proximity, check_radius, computed, number, parts_of, within
 from tap.adql.limits import MAX_TERMS, check_length
 from tap.adql.operands import instant, require, ungrouped
-from tap.adql.predicates import Predicate, all_of, negation, one_of, written
-from tap.adql.ranges import prefix_among, prefix_between, prefix_comparison
+from tap.adql.planner.predicates import Predicate, all_of, negation, one_of, written
+from tap.adql.planner.ranges import prefix_among, prefix_between, prefix_comparison
 from tap.adql.scopes import Relation, Scope, Source, Value, kind_of_field
+from tap.adql.sky.geometry import Membership, Point, Proximity, check_radius, computed, number, parts_of, within
+from tap.adql.syntax import ast
 from tap.adql.types import TIMESTAMP, Kind, number_literal, string_literal
 from tap.adql.values import value
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tap.adql import ast
 from tap.adql.scopes import Value
-from tap.adql.words import is_regular_identifier
+from tap.adql.syntax import ast
+from tap.adql.syntax.words import is_regular_identifier
 
 
 def unique_names(wanted: Sequence[str]) -> list[str]:

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import accumulate
 
-from tap.adql import ast
 from tap.adql.conditions import align
 from tap.adql.errors import ADQLError, did_you_mean
 from tap.adql.operands import ungrouped
 from tap.adql.scopes import Relation, Results, Scope, Value, kind_of_field, written_name
+from tap.adql.syntax import ast
 from tap.adql.types import Kind
 from tap.adql.values import value
 

@@ -6,15 +6,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tap.adql import ast
 from tap.adql.conditions import condition
 from tap.adql.errors import ADQLError
-from tap.adql.geometry import Stored, as_circle, as_point, dali_array, parts_of, polygon_array
-from tap.adql.joins import emit, resolve_tables
 from tap.adql.limits import MAX_COLUMNS
 from tap.adql.names import field_name, unique_names
 from tap.adql.operands import wide_enough
 from tap.adql.ordering import check_grouped, order_keys, order_of_columns, sorting
+from tap.adql.planner.joins import emit, resolve_tables
 from tap.adql.scopes import (
     Context,
     Field,
@@ -26,6 +24,8 @@ from tap.adql.scopes import (
     kind_of_field,
     source_of,
 )
+from tap.adql.sky.geometry import Stored, as_circle, as_point, dali_array, parts_of, polygon_array
+from tap.adql.syntax import ast
 from tap.adql.types import DOUBLE, GEOMETRIES, UNKNOWN, Kind, arithmetic_type, client_type, number_column
 from tap.adql.values import field_value, value
 

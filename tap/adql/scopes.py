@@ -7,17 +7,17 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from tap.adql.ast import Identifier, Name
 from tap.adql.catalogue import BOUND_SUFFIX, Catalogue, CatalogueColumn, CatalogueTable, places_by_name
 from tap.adql.errors import ADQLError, did_you_mean
 from tap.adql.limits import MAX_REPEATED, MAX_TABLES
+from tap.adql.syntax.ast import Identifier, Name
+from tap.adql.syntax.words import is_regular_identifier
 from tap.adql.types import Kind, identifier, kind_of
-from tap.adql.words import is_regular_identifier
 from vo.core.tables import Column
 
 if TYPE_CHECKING:
     from tap.adql.dialect import Dialect
-    from tap.adql.geometry import Geometry, Point, Test
+    from tap.adql.sky.geometry import Geometry, Point, Test
 
 _LISTED = 10
 """Names that a message lists."""

@@ -9,14 +9,14 @@ from dataclasses import replace
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-from tap.adql import ast
 from tap.adql.calls import aggregate, call
 from tap.adql.errors import ADQLError
-from tap.adql.geometry import Circle, Geometry, Point, Stored, parts_of
 from tap.adql.limits import MAX_COORDINATE, MAX_EXPRESSION
 from tap.adql.operands import combined, double, instant, require, typed_null
 from tap.adql.scopes import Scope, Source, Value, kind_of_field
-from tap.adql.shapes import cast_shape, first_known, shape_text
+from tap.adql.sky.geometry import Circle, Geometry, Point, Stored, parts_of
+from tap.adql.sky.shapes import cast_shape, first_known, shape_text
+from tap.adql.syntax import ast
 from tap.adql.types import (
     DOUBLE,
     GEOMETRIES,

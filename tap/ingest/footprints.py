@@ -112,7 +112,7 @@ def _bounds(regions: pa.ListArray, *, circle: bool) -> tuple[Floats, npt.NDArray
         found[rows, 1] = np.degrees(np.arctan2(middle[:, 2], np.hypot(middle[:, 0], middle[:, 1])))
         found[rows, 2] = radius * (1 + 1e-9) + 1e-9
     known = shaped.copy()
-    # A polygon beyond the hemisphere around its middle has no inside for us (tap.adql.regions).
+    # A polygon beyond the hemisphere around its middle has no inside for us (tap.adql.sky.regions).
     known[rows] = valid & (radius < 90)
     return found, known
 

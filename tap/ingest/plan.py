@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from tap.adql.syntax.words import is_regular_identifier
 from tap.adql.types import SQL_TYPES
-from tap.adql.words import is_regular_identifier
 from tap.ingest.description import ColumnDescription, TableDescription
 from tap.ingest.models import PlannedColumn, TableName
 from vo.core.errors import TableError

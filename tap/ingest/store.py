@@ -175,7 +175,7 @@ class NewTable:
                 self._execute(f"ALTER TABLE {self._name} DROP COLUMN {name}")
                 continue
             lon, lat, radius = (f"pg_catalog.radians({name}[{place}])" for place in (1, 2, 3))
-            circle = f"public.scircle(public.spoint({lon}, {lat}), {radius})"  # as tap.adql.geometry writes it
+            circle = f"public.scircle(public.spoint({lon}, {lat}), {radius})"  # as tap.adql.sky.geometry writes it
             self._execute(f"CREATE INDEX ON {self._name} USING gist (({circle}))")
 
     def commit(self) -> None:

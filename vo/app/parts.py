@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from tap.adql import Dialect
 from tap.adql.functions import SHIPPED
 from tap.adql.functions.operators import read_functions
-from tap.adql.simbad import Simbad
+from tap.adql.functions.simbad import Simbad
 from tap.examples import examples
 from tap.handlers import DescriptionHandlers
 from tap.query.handlers import QueryHandlers

@@ -10,7 +10,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tap.adql.errors import ADQLError
-from tap.adql.frames import common_frame, read_frame
 from tap.adql.functions.declaration import (
     DOUBLES,
     GEOMETRY,
@@ -23,9 +22,10 @@ from tap.adql.functions.declaration import (
 )
 from tap.adql.functions.motion import Motion, moved
 from tap.adql.functions.rotations import FRAMES, Matrix, rotated, rotation
-from tap.adql.geometry import Circle, Point, Polygon, Stored, constant_coordinates, dali_array, number
 from tap.adql.operands import combined
-from tap.adql.shapes import shape
+from tap.adql.sky.frames import common_frame, read_frame
+from tap.adql.sky.geometry import Circle, Point, Polygon, Stored, constant_coordinates, dali_array, number
+from tap.adql.sky.shapes import shape
 from tap.adql.types import DOUBLE, Kind
 
 if TYPE_CHECKING:

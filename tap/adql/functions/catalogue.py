@@ -25,8 +25,8 @@ from tap.adql.functions.declaration import (
     text,
     whole,
 )
-from tap.adql.geometry import as_point, constant_coordinates
 from tap.adql.operands import combined
+from tap.adql.sky.geometry import as_point, constant_coordinates
 from tap.adql.types import DOUBLE, Kind, number_literal
 
 if TYPE_CHECKING:

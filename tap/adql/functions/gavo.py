@@ -24,8 +24,8 @@ from tap.adql.functions.declaration import (
     text,
 )
 from tap.adql.functions.motion import Motion, moved
-from tap.adql.geometry import Point, indexed
 from tap.adql.operands import combined
+from tap.adql.sky.geometry import Point, indexed
 from tap.adql.types import DOUBLE, Kind, number_literal
 from tap.adql.units import spectral_conversion
 

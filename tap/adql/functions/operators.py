@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tap.adql.functions import SHIPPED
 from tap.adql.functions.declaration import AS_IT_IS, Function, FunctionSet, Parameter
+from tap.adql.syntax.words import RESERVED
 from tap.adql.types import DOUBLE, TIMESTAMP, Kind
-from tap.adql.words import RESERVED
 from vo.core.errors import ConfigurationError
 from vo.core.tables import Column, Datatype
 

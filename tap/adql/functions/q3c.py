@@ -1,6 +1,6 @@
 """Functions of Q3C under their own names, as services that stand on it offer them; all angles are in degrees.
 
-Q3C's own functions do not run in a session of ADQL (see `tap.adql.geometry`): these declare what they mean, and the
+Q3C's own functions do not run in a session of ADQL (see `tap.adql.sky.geometry`): these declare what they mean, and the
 index serves them as it serves CONTAINS and DISTANCE.
 """
 
@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tap.adql import ast
 from tap.adql.functions.declaration import DOUBLES, INTEGERS, LONGS, Called, Example, Function, Parameter, number, whole
 from tap.adql.functions.gavo import pixel
-from tap.adql.geometry import Point, Proximity, Test, check_point, check_radius, distance, sound, within
-from tap.adql.geometry import number as number_value
 from tap.adql.operands import combined
-from tap.adql.shapes import SHAPES, shape
+from tap.adql.sky.geometry import Point, Proximity, Test, check_point, check_radius, distance, sound, within
+from tap.adql.sky.geometry import number as number_value
+from tap.adql.sky.shapes import SHAPES, shape
+from tap.adql.syntax import ast
 from tap.adql.types import DOUBLE, Kind
 
 if TYPE_CHECKING:

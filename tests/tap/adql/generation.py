@@ -9,8 +9,8 @@ from random import Random
 
 from tap.adql import Catalogue
 from tap.adql.functions import SHIPPED, Parameter
+from tap.adql.syntax.words import is_regular_identifier
 from tap.adql.types import Kind, kind_of
-from tap.adql.words import is_regular_identifier
 
 DEPTH = 4
 """How deep values, conditions and subqueries nest."""

@@ -25,7 +25,7 @@ from psycopg2.extras import execute_values
 
 from tap.adql import FEATURES, ADQLError, Catalogue, Dialect, translate
 from tap.adql.functions import SHIPPED, Function, Parameter, healpix, rotations
-from tap.adql.simbad import Simbad
+from tap.adql.functions.simbad import Simbad
 from tap.adql.types import Kind
 from tap.adql.units import power_unit, product_unit
 from vo.core.errors import UnavailableError

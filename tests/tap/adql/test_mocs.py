@@ -11,7 +11,7 @@ import psycopg2.extensions
 import pytest
 
 from tap.adql import ADQLError, Catalogue, CatalogueTable, translate
-from tap.adql.mocs import MAX_ORDER, cells, read_moc
+from tap.adql.sky.mocs import MAX_ORDER, cells, read_moc
 from tests.tap.adql import brute_force as sky
 from tests.tap.adql.brute_force import Mask
 from tests.tap.adql.conftest import STARS as PUBLISHED

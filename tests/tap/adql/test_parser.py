@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from lark import UnexpectedToken
 
-from tap.adql import ADQLError, Catalogue, Dialect, ast, translate
-from tap.adql.lexer import LarkToken, tokens
+from tap.adql import ADQLError, Catalogue, Dialect, translate
 from tap.adql.limits import MAX_CHARACTERS, MAX_DEPTH
-from tap.adql.parser import build_parser, parse
-from tap.adql.words import RESERVED, is_regular_identifier
+from tap.adql.syntax import ast
+from tap.adql.syntax.lexer import LarkToken, tokens
+from tap.adql.syntax.parser import build_parser, parse
+from tap.adql.syntax.words import RESERVED, is_regular_identifier
 from vo.core.settings import Settings
 
 

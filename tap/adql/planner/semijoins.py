@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from tap.adql.predicates import Predicate, index_on, selects
+from tap.adql.planner.predicates import Predicate, index_on, selects
 from tap.adql.scopes import Reach, Scope
 
 

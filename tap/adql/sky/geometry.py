@@ -17,9 +17,9 @@ from functools import lru_cache
 from typing import TypeAlias
 
 from tap.adql.errors import ADQLError
-from tap.adql.mocs import Moc
-from tap.adql.planes import Coordinates, Plane, plane, unit_vector
 from tap.adql.scopes import Value
+from tap.adql.sky.mocs import Moc
+from tap.adql.sky.planes import Coordinates, Plane, plane, unit_vector
 from tap.adql.types import DOUBLE, Kind, number_column, number_literal
 
 MAX_INDEX_RADIUS = 30.0
@@ -307,7 +307,7 @@ def region_ranges(point: Point, region: Region) -> str | None:
 
 @lru_cache(maxsize=16)
 def _circle_cover(lon: float, lat: float, radius: float) -> tuple[tuple[int, int], ...] | None:
-    from tap.adql import covers  # noqa: PLC0415  (NumPy, for large regions alone)
+    from tap.adql.sky import covers  # noqa: PLC0415  (NumPy, for large regions alone)
 
     size = math.radians(radius)
     return covers.cover(covers.in_circle(unit_vector(lon, lat), size), ranges=_COVER_RANGES, smallest=size / 16)
@@ -315,7 +315,7 @@ def _circle_cover(lon: float, lat: float, radius: float) -> tuple[tuple[int, int
 
 @lru_cache(maxsize=16)
 def _polygon_cover(flat: Plane) -> tuple[tuple[int, int], ...] | None:
-    from tap.adql import covers  # noqa: PLC0415
+    from tap.adql.sky import covers  # noqa: PLC0415
 
     smallest = math.radians(flat.radius) / 16
     return covers.cover(covers.in_polygon(flat.vertices), ranges=_COVER_RANGES, smallest=smallest)
@@ -323,7 +323,7 @@ def _polygon_cover(flat: Plane) -> tuple[tuple[int, int], ...] | None:
 
 @lru_cache(maxsize=16)
 def _moc_cover(moc: Moc) -> tuple[tuple[int, int], ...] | None:
-    from tap.adql import covers  # noqa: PLC0415
+    from tap.adql.sky import covers  # noqa: PLC0415
 
     if not moc.ranges:
         return ()

@@ -6,13 +6,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tap.adql import ast
 from tap.adql.conditions import Subquery, align, comparison, predicate
 from tap.adql.errors import ADQLError
-from tap.adql.fences import Branch, Leaf, Tree, arrange, leaves
-from tap.adql.predicates import Predicate, bounded, written
+from tap.adql.planner.fences import Branch, Leaf, Tree, arrange, leaves
+from tap.adql.planner.predicates import Predicate, bounded, written
+from tap.adql.planner.semijoins import reaches, row_conditions
 from tap.adql.scopes import Relation, Scope, Source, source_of, table_source
-from tap.adql.semijoins import reaches, row_conditions
+from tap.adql.syntax import ast
 from tap.adql.values import field_value
 
 

@@ -15,7 +15,7 @@ from lark import Lark, Token, Transformer
 from lark.grammar import NonTerminal, Rule, Terminal
 from lark.parsers.lalr_analysis import Shift
 
-from tap.adql.lexer import Word
+from tap.adql.syntax.lexer import Word
 
 _END = "$END"
 _PASSED = object()

@@ -3,7 +3,7 @@
 # ruff: noqa: S608  (the package writes SQL: names come from the catalogue, literals are encoded anew)
 from __future__ import annotations
 
-from tap.adql.regions import determinant, differences, dot, edges
+from tap.adql.sky.regions import determinant, differences, dot, edges
 
 # Radians; smaller polygons are as good as flat, and what is exact loses its digits.
 _FLAT = 1e-4

@@ -6,7 +6,8 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import cos, radians
 
-from tap.adql.geometry import (
+from tap.adql.scopes import Reach, Source, Value
+from tap.adql.sky.geometry import (
     Membership,
     Point,
     Polygon,
@@ -19,7 +20,6 @@ from tap.adql.geometry import (
     number,
     plane_of,
 )
-from tap.adql.scopes import Reach, Source, Value
 from tap.adql.types import number_literal
 
 _NOTHING: frozenset[Source] = frozenset()

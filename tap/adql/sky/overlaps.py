@@ -7,10 +7,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeAlias
 
-from tap.adql import ast, regions
 from tap.adql.errors import ADQLError
-from tap.adql.frames import common_frame
-from tap.adql.geometry import (
+from tap.adql.operands import combined
+from tap.adql.scopes import Scope, Value
+from tap.adql.sky import regions
+from tap.adql.sky.frames import common_frame
+from tap.adql.sky.geometry import (
     Circle,
     Coverage,
     Membership,
@@ -33,9 +35,8 @@ from tap.adql.geometry import (
     spherical,
     within,
 )
-from tap.adql.mocs import MAX_ORDER, Moc, cell_radius
-from tap.adql.operands import combined
-from tap.adql.scopes import Scope, Value
+from tap.adql.sky.mocs import MAX_ORDER, Moc, cell_radius
+from tap.adql.syntax import ast
 from tap.adql.types import DOUBLE, GEOMETRIES, Kind
 from vo.core.tables import Column, Datatype
 

@@ -14,8 +14,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tap.adql.mocs import cell_radius
-from tap.adql.planes import Vector, enclosing
+from tap.adql.sky.mocs import cell_radius
+from tap.adql.sky.planes import Vector, enclosing
 
 Floats: TypeAlias = NDArray[np.float64]
 Integers: TypeAlias = NDArray[np.int64]

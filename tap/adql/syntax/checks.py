@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import Enum
 
-from tap.adql import ast
 from tap.adql.errors import ADQLError
+from tap.adql.syntax import ast
 
 
 class Sort(Enum):

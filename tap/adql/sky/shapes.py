@@ -8,10 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
-from tap.adql import ast, polygons
 from tap.adql.errors import ADQLError
-from tap.adql.frames import common_frame, read_frame
-from tap.adql.geometry import (
+from tap.adql.limits import MAX_VERTICES
+from tap.adql.operands import combined
+from tap.adql.scopes import Scope, Value
+from tap.adql.sky import polygons
+from tap.adql.sky.frames import common_frame, read_frame
+from tap.adql.sky.geometry import (
     Circle,
     Coverage,
     Geometry,
@@ -31,11 +34,9 @@ from tap.adql.geometry import (
     polygon_array,
     sound,
 )
-from tap.adql.limits import MAX_VERTICES
-from tap.adql.mocs import MAX_ORDER, Moc, MocError, read_moc
-from tap.adql.operands import combined
-from tap.adql.overlaps import bound_of_cells, smoc, test
-from tap.adql.scopes import Scope, Value
+from tap.adql.sky.mocs import MAX_ORDER, Moc, MocError, read_moc
+from tap.adql.sky.overlaps import bound_of_cells, smoc, test
+from tap.adql.syntax import ast
 from tap.adql.types import DOUBLE, GEOMETRIES, Kind, number_literal, string_literal, text_column
 from vo.core.tables import Column, Datatype
 

@@ -15,9 +15,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from tap.adql.geometry import Proximity, constant_coordinates
-from tap.adql.predicates import Index, Predicate, index_on, selects, share, unique_sides
+from tap.adql.planner.predicates import Index, Predicate, index_on, selects, share, unique_sides
 from tap.adql.scopes import Scope, Source
+from tap.adql.sky.geometry import Proximity, constant_coordinates
 
 LOOKUP = 50.0
 """Cost of a search by an index, the comparison of two rows being 1."""

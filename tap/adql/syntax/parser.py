@@ -11,14 +11,15 @@ from typing import Any
 from lark import Lark, Token, Transformer
 from lark.exceptions import UnexpectedToken
 
-from tap.adql import ast, limits
-from tap.adql.checks import check_call, check_operands
+from tap.adql import limits
 from tap.adql.dialect import Dialect
 from tap.adql.errors import ADQLError
-from tap.adql.lexer import LarkToken, TokenLexer, Word, quote_hint, tokens
 from tap.adql.limits import check_length
-from tap.adql.tables import TableParser
-from tap.adql.words import RESERVED
+from tap.adql.syntax import ast
+from tap.adql.syntax.checks import check_call, check_operands
+from tap.adql.syntax.lexer import LarkToken, TokenLexer, Word, quote_hint, tokens
+from tap.adql.syntax.tables import TableParser
+from tap.adql.syntax.words import RESERVED
 
 _LARGEST_BIGINT = 2**63 - 1
 _WORDS = {
@@ -86,7 +87,7 @@ def build_parser(*, strict: bool = False, building: bool = False) -> Lark:
     building : bool
         Whether it makes our trees instead of its own.
     """
-    grammar = files("tap.adql").joinpath("grammar.lark").read_text(encoding="utf-8")
+    grammar = files("tap.adql.syntax").joinpath("grammar.lark").read_text(encoding="utf-8")
     builder = _Builder() if building else None
     return Lark(grammar, parser="lalr", lexer=TokenLexer, transformer=builder, maybe_placeholders=True, strict=strict)
 

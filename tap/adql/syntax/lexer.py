@@ -13,7 +13,7 @@ from lark.lexer import Lexer
 from tap.adql.dialect import Dialect
 from tap.adql.errors import ADQLError
 from tap.adql.limits import MAX_CHARACTERS, MAX_DEPTH, MAX_TOKENS
-from tap.adql.words import AGGREGATES, FUNCTIONS, INSTEAD, KEYWORDS, OPTIONAL, UNUSED
+from tap.adql.syntax.words import AGGREGATES, FUNCTIONS, INSTEAD, KEYWORDS, OPTIONAL, UNUSED
 
 # The grammar never looks at these words once they have led it; Lark drops tokens whose name begins with "_".
 _SILENT = frozenset(

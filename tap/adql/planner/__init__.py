@@ -1,0 +1,1 @@
+"""Conditions and joins: which index serves them, which table drives, and how FROM is written."""
