@@ -65,6 +65,12 @@ def _convert(array: pa.Array, item: PlannedColumn, wanted: pa.DataType) -> pa.Ar
         nan = pc.is_nan(array)
         if pc.any(nan).as_py():
             array = pc.if_else(nan, pa.scalar(None, array.type), array)
+    elif pa.types.is_list(array.type) and not pa.types.is_floating(array.type.value_type):
+        if array.flatten().null_count:
+            raise TableError(
+                f"Column {item.column.name} has an array with an unknown element; {item.column.datatype} has none.",
+                hint="Publish it as float or double, where NaN says it, or leave the whole array out.",
+            )
     elif item.column.is_text and pa.types.is_string(array.type):
         item.ascii = item.ascii and is_ascii(array)
     return array

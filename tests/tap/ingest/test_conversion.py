@@ -134,3 +134,11 @@ def test_what_was_seen_of_text_is_remembered_over_batches() -> None:
         batches = pa.table({"s": texts}).to_batches(max_chunksize=1)
         list(convert(TableStream((item.column,), iter(batches)), [item], None))
         assert item.ascii is expected
+
+
+def test_an_unknown_element_of_an_array_of_integers_is_refused() -> None:
+    """The driver would write 0 for it."""
+    column = Column("flags", Datatype.INT, "*")
+    assert converted({column: [[1, 2], None, []]}) == [{"flags": [1, 2]}, {"flags": None}, {"flags": []}]
+    with pytest.raises(TableError, match="flags has an array with an unknown element"):
+        converted({column: [[1, None], [3]]})

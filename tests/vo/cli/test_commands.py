@@ -98,6 +98,25 @@ def test_doctor_is_content_with_a_service_that_runs(service: Service) -> None:
     assert "✗" not in done.stderr
 
 
+def test_doctor_calls_the_operators_functions(service: Service, tmp_path: Path) -> None:
+    file = tmp_path / "functions.yaml"
+    file.write_text(
+        "functions:\n"
+        "  - {signature: survey_half(x DOUBLE) -> DOUBLE, sql: '{x} / 2', description: Half of it.}\n"
+        "  - {signature: survey_lost(x DOUBLE) -> DOUBLE, sql: 'pg_catalog.lost({x})', description: Not there.}\n"
+    )
+    environment = {**service.environment, "VO_FUNCTIONS": str(file)}
+    command = [sys.executable, "-m", "vo.cli", "doctor"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "the function survey_half runs" in done.stderr
+    assert "the function survey_lost: function pg_catalog.lost(double precision) does not exist" in done.stderr
+    file.write_text("functions:\n  - {signature: ivo_own(x DOUBLE) -> DOUBLE, sql: '{x}', description: Taken.}\n")
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "functions.yaml" in done.stderr
+
+
 def test_doctor_before_anything_was_made() -> None:
     home = make_home()
     done = vo(home, "doctor")
