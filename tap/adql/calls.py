@@ -7,10 +7,11 @@ from dataclasses import replace
 
 from tap.adql.errors import ADQLError, did_you_mean
 from tap.adql.functions import Called, Function, Parameter, Unit
-from tap.adql.operands import combined, double, instant, require
-from tap.adql.scopes import Scope, Value
-from tap.adql.sky.geometry import Stored, dali_array, parts_of, spherical
-from tap.adql.sky.shapes import SHAPES, Translate
+from tap.adql.operands import Value, combined, double, instant, require
+from tap.adql.scopes import Scope, Translate
+from tap.adql.sky.geometry import Stored, dali_array, parts_of
+from tap.adql.sky.pgsphere import spherical
+from tap.adql.sky.shapes import SHAPES
 from tap.adql.syntax import ast
 from tap.adql.types import DOUBLE, GEOMETRIES, TIMESTAMP, Kind, is_integer, kind_of, number_column, number_literal
 from tap.adql.units import power_unit
@@ -19,6 +20,7 @@ from vo.core.tables import Column, Datatype
 _AGGREGATE_CLAUSES = ("SELECT", "HAVING", "ORDER BY")
 _SPHERICAL = {Kind.POINT: "public.spoint", Kind.CIRCLE: "public.scircle", Kind.POLYGON: "public.spoly"}
 _INTEGER_RANGE = 2**31
+_TRIGONOMETRY = frozenset({"COS", "COT", "SIN", "TAN"})
 _ELSEWHERE = {
     "angdist": "DISTANCE",
     "ceil": "CEILING",
@@ -68,6 +70,7 @@ def call(node: ast.Call, scope: Scope, translate: Translate) -> Value:
         given = [_inside_aggregate(part, scope, translate) for part in node.arguments]
     else:
         given = [translate(part, scope) for part in node.arguments]
+    _warn_of_degrees(node, given, scope)
     function = fitting[0] if len(fitting) == 1 else _fitting_kinds(fitting, given)
     arguments = tuple(_checked(function, function.parameter(i), part) for i, part in enumerate(given))
     sql = tuple(_written(function.parameter(i), part) for i, part in enumerate(arguments))
@@ -75,6 +78,16 @@ def call(node: ast.Call, scope: Scope, translate: Translate) -> Value:
         return _called(function, arguments, sql, node.position)
     made = function.form(Called(function, arguments, sql, node.position, scope))
     return replace(made, free=None, constant=None) if function.aggregate else made
+
+
+def _warn_of_degrees(node: ast.Call, given: Sequence[Value], scope: Scope) -> None:
+    """Remark upon angles in degrees where radians are meant; of expressions nobody knows what they convert."""
+    if node.function not in _TRIGONOMETRY or not isinstance(node.arguments[0], ast.ColumnReference):
+        return
+    function, column = node.function, given[0].column
+    if column.unit == "deg":
+        instead = f"{function}(RADIANS({column.name}))"
+        scope.context.warn(f"{function} takes radians, {column.name} is in degrees: write {instead}.")
 
 
 # ---- which function -------------------------------------------------------------------------------------------------
@@ -88,6 +101,7 @@ def _unknown(node: ast.Call, scope: Scope) -> ADQLError:
     dialect = scope.context.dialect
     known = (name for name, functions in dialect.functions.by_name.items() if dialect.offers(functions[0]))
     hint = did_you_mean(node.function, [*known, *SHAPES])
+    hint = hint or "The capabilities of the service list its functions."
     return ADQLError(f"There is no function {node.function}.", node.position, hint=hint)
 
 

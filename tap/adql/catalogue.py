@@ -101,6 +101,10 @@ class Catalogue:
             self._by_name.setdefault(table.name.lower(), []).append(table)
             self._by_last_part.setdefault(table.name.rpartition(".")[2].lower(), []).append(table)
 
+    def has(self, name: Name) -> bool:
+        """Whether a name is that of a table in full."""
+        return ".".join(part.text for part in name).lower() in self._by_name
+
     def find(self, name: Name) -> CatalogueTable:
         """Return the table of a name in a query; a name without schema works where it is unique.
 
@@ -119,7 +123,8 @@ class Catalogue:
             raise ADQLError(f"The table name {written} may mean {names}.", name[0].position, hint="Write it in full.")
         if not found:
             known = [*(table.name for table in self.tables), *self._by_last_part]
-            raise ADQLError(f"There is no table {written}.", name[0].position, hint=did_you_mean(written, known))
+            hint = did_you_mean(written, known) or "The tables are listed in tap_schema.tables."
+            raise ADQLError(f"There is no table {written}.", name[0].position, hint=hint)
         return found[0]
 
 

@@ -10,10 +10,11 @@ from typing import TypeAlias
 
 from tap.adql.errors import ADQLError
 from tap.adql.limits import MAX_TERMS, check_length
-from tap.adql.operands import instant, require, ungrouped
+from tap.adql.operands import Value, instant, require, ungrouped
 from tap.adql.planner.predicates import Predicate, all_of, negation, one_of, written
-from tap.adql.planner.ranges import prefix_among, prefix_between, prefix_comparison
-from tap.adql.scopes import Relation, Scope, Source, Value, kind_of_field
+from tap.adql.planner.ranges import MIRRORED, prefix_among, prefix_between, prefix_comparison
+from tap.adql.relations import Relation, Source, kind_of_field
+from tap.adql.scopes import Scope
 from tap.adql.sky.geometry import Membership, Point, Proximity, check_radius, computed, number, parts_of, within
 from tap.adql.syntax import ast
 from tap.adql.types import TIMESTAMP, Kind, number_literal, string_literal
@@ -21,7 +22,6 @@ from tap.adql.values import value
 
 Subquery: TypeAlias = Callable[[ast.Query, Scope], Relation]
 
-_MIRRORED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "=": "=", "<>": "<>"}
 _OPERATORS = {
     "<": operators.lt,
     ">": operators.gt,
@@ -57,6 +57,8 @@ def predicate(node: ast.Condition, scope: Scope, subquery: Subquery) -> Predicat
         case ast.Not(operand=operand):
             return negation(predicate(operand, scope, subquery))
         case ast.Comparison():
+            if isinstance(node.left, ast.Null) or isinstance(node.right, ast.Null):
+                scope.context.warn("A comparison with NULL is never true: write IS NULL or IS NOT NULL.")
             return comparison(_operand(node.left, scope), node.operator, _operand(node.right, scope))
         case ast.Between():
             return _between(node, scope)
@@ -83,8 +85,12 @@ def predicate(node: ast.Condition, scope: Scope, subquery: Subquery) -> Predicat
 
 def _simple(sql: str, operands: Sequence[Value]) -> Predicate:
     """Return a condition that is not true where one of its operands is NULL."""
-    sources: frozenset[Source] = frozenset().union(*(part.sources for part in operands))
-    return Predicate(sql, sources, frozenset(part.origin[0] for part in operands if part.origin is not None))
+    return Predicate(sql, frozenset().union(*(part.sources for part in operands)), _unchanged(*operands))
+
+
+def _unchanged(*operands: Value) -> frozenset[Source]:
+    """Return the tables of which columns, unchanged, are among some operands."""
+    return frozenset(part.origin[0] for part in operands if part.origin is not None)
 
 
 def _operand(node: ast.Value, scope: Scope) -> Value:
@@ -163,7 +169,7 @@ def comparison(left: Value, operator: str, right: Value) -> Predicate:
     ADQLError
         If they cannot be compared with each other.
     """
-    for one, word, other in ((left, operator, right), (right, _MIRRORED[operator], left)):
+    for one, word, other in ((left, operator, right), (right, MIRRORED[operator], left)):
         if one.condition is not None and (truth := _truth(other)) is not None:
             holds, fails = (_OPERATORS[word](answer, truth) for answer in (1, 0))
             if holds != fails:
@@ -173,13 +179,20 @@ def comparison(left: Value, operator: str, right: Value) -> Predicate:
                 return Predicate(f"NOT ({one.condition})", sources, _seen(one), opposite=one.test)
     left, right = align([left, right], operator)
     ranges = prefix_comparison(left, operator, right)
-    compared = _simple(ranges or f"{left.sql} {operator} {right.sql}", [left, right])
-    if operator == "=":
-        compared = replace(compared, equal=(left, right))
-    for one, word, other in ((left, operator, right), (right, _MIRRORED[operator], left)):
-        compared = _measured(compared, one, word, other)
+    sides = ((left, operator, right), (right, MIRRORED[operator], left))
+    bound = None
+    for one, word, other in sides:
         if word in ("<", "<=", "=") and isinstance(other.constant, int | float):
-            compared = replace(compared, bound=_bound(one, float(other.constant)))
+            bound = _bound(one, float(other.constant))
+    compared = Predicate(
+        ranges or f"{left.sql} {operator} {right.sql}",
+        left.sources | right.sources,
+        _unchanged(left, right),
+        equal=(left, right) if operator == "=" else None,
+        bound=bound,
+    )
+    for one, word, other in sides:
+        compared = _measured(compared, one, word, other)
     return compared
 
 

@@ -53,10 +53,6 @@ class Dialect:
     """Reserved words, in lower case, that may be used as names without quotes (``distance``, ``public`` …). A word that
     is also a function remains one before an opening parenthesis."""
 
-    pgsphere: bool = True
-    """Whether the database has the extension pgSphere. Q3C alone covers points, circles and polygons around points;
-    region against region with polygons and very large polygons are refused without pgSphere."""
-
     functions: FunctionSet = field(default=SHIPPED, repr=False)
     """The functions beside those of geometry: the stack's, and the operator's own."""
 
@@ -66,4 +62,4 @@ class Dialect:
 
     def offers(self, function: Function) -> bool:
         """Whether the service has what a function needs."""
-        return (self.pgsphere or not function.pgsphere) and (self.simbad is not None or not function.simbad)
+        return self.simbad is not None or not function.simbad

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -13,6 +14,8 @@ _LONGEST = 500
 
 _LONGEST_NAME = 64
 """Characters of a name for which others are offered."""
+
+_WORD = re.compile(r"[^\W_]+")
 
 
 class ADQLError(QueryError):
@@ -84,7 +87,8 @@ def nearest(name: str, candidates: Iterable[str], limit: int = 3) -> list[str]:
     """Return the candidates that a person may have meant by `name`, nearest first.
 
     Near is an edit distance of at most a third of the name's length, upper and lower case being equal; names of one
-    letter are near when they are that letter.
+    letter are near when they are that letter. So is a word with two letters swapped. Where nothing is as near as that,
+    candidates are near that have all words of the name, such as ``phot_g_mean_mag`` for ``g_mag``.
     """
     wanted = name.lower()
     if len(wanted) > _LONGEST_NAME:
@@ -93,13 +97,17 @@ def nearest(name: str, candidates: Iterable[str], limit: int = 3) -> list[str]:
     letters: dict[str, int] = {}
     for place, letter in enumerate(wanted):
         letters[letter] = letters.get(letter, 0) | 1 << place
-    found = []
+    words = set(_WORD.findall(wanted))
+    found, wider = [], []
     for candidate in dict.fromkeys(candidates):
         if abs(len(candidate) - len(wanted)) <= allowed:
             distance = _edit_distance(letters, len(wanted), candidate.lower())
-            if distance <= allowed:
+            if distance <= allowed or (distance == 2 and sorted(candidate.lower()) == sorted(wanted)):
                 found.append((distance, candidate))
-    return [candidate for _, candidate in sorted(found)[:limit]]
+                continue
+        if words and words.issubset(_WORD.findall(candidate.lower())):
+            wider.append(candidate)
+    return [candidate for _, candidate in sorted(found)[:limit]] or sorted(wider, key=len)[:limit]
 
 
 def did_you_mean(name: str, candidates: Iterable[str], show: Callable[[str], str] = str) -> str | None:

@@ -42,8 +42,7 @@ def features(dialect: Dialect) -> dict[str, tuple[Feature, ...]]:
         "adql-offset": ["OFFSET"],
     }
     declared = {_TYPE + name: tuple(map(Feature, names)) for name, names in forms.items()}
-    if dialect.pgsphere:
-        declared[_MOC] = (Feature("MOC", "MOC('3/4 5/900') and MOC(order, geometry): a coverage map as a geometry."),)
+    declared[_MOC] = (Feature("MOC", "MOC('3/4 5/900') and MOC(order, geometry): a coverage map as a geometry."),)
     offered = (function for function in dialect.functions.user_defined if dialect.offers(function))
     declared[_TYPE + "udf"] = tuple(
         Feature(form, function.description) for function in offered for form in _forms(function)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tap.adql.scopes import Value
+from tap.adql.operands import Value
 from tap.adql.syntax import ast
 from tap.adql.syntax.words import is_regular_identifier
 

@@ -1,21 +1,86 @@
-"""What operators and functions do with their operands: check, convert, combine."""
+"""Translated values, and what operators and functions do with them as operands: check, convert, combine."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from tap.adql.errors import ADQLError
-from tap.adql.scopes import Value
 from tap.adql.types import DOUBLE, NULL_TYPES, TIMESTAMP, Kind, number_literal
 from vo.core.tables import Column, Datatype
+
+if TYPE_CHECKING:
+    from tap.adql.relations import Source
+    from tap.adql.sky.geometry import Geometry, Point, Test
 
 _INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?)?Z?", re.ASCII)
 
 
-def combined(  # noqa: PLR0917
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A value of a query, translated.
+
+    Attributes
+    ----------
+    sql : str
+        Its text in PostgreSQL; safe as an operand of any operator. Empty for geometries that are not stored.
+    column : Column
+        Its metadata; the name is a proposal.
+    sql_type : str
+        Its type in PostgreSQL.
+    kind : Kind
+        What can be done with it.
+    position : int
+        Its place in the query.
+    constant : float, int or str, optional
+        Its value, where it is known.
+    geometry : Geometry, optional
+        Its parts, where it is a geometry.
+    origin : tuple, optional
+        The source and its column (as SQL) where the value is a column unchanged.
+    sources : frozenset of Source
+        The tables of which it has columns.
+    free : tuple, optional
+        Name and place of a column in it that is neither grouped nor aggregated.
+    condition : str, optional
+        The condition of which the value is 1 or 0.
+    test : Test, optional
+        The geometrical test of which the value is 1 or 0.
+    separation : tuple of Point, optional
+        The points of which the value is the distance.
+    multiple : tuple of Value and float, optional
+        The value and the positive factor of which the value is the product.
+    as_number : Value, optional
+        The number that a literal string stands for, where the dialect lets it.
+    frame : str, optional
+        The coordinate system of a geometry as a query names it, in upper case; None where it names none.
+    prefix : tuple of str and int, optional
+        The whole number (as SQL) of which the value is the first bits, and how many bits are cut off.
+    """
+
+    sql: str
+    column: Column
+    sql_type: str
+    kind: Kind
+    position: int
+    constant: float | int | str | None = None
+    geometry: Geometry | None = None
+    origin: tuple[Source, str] | None = None
+    sources: frozenset[Source] = frozenset()
+    free: tuple[str, int] | None = None
+    condition: str | None = None
+    test: Test | None = None
+    separation: tuple[Point, Point] | None = None
+    multiple: tuple[Value, float] | None = None
+    as_number: Value | None = None
+    frame: str | None = None
+    prefix: tuple[str, int] | None = None
+
+
+def combined(  # noqa: PLR0917  (they are those of Value)
     sql: str,
     column: Column,
     sql_type: str,

@@ -1,4 +1,4 @@
-"""ORDER BY, and what it shares with GROUP BY."""
+"""GROUP BY and ORDER BY: names and numbers of the select list, and what may stand beside groups."""
 
 from __future__ import annotations
 
@@ -8,20 +8,88 @@ from itertools import accumulate
 
 from tap.adql.conditions import align
 from tap.adql.errors import ADQLError, did_you_mean
-from tap.adql.operands import ungrouped
-from tap.adql.scopes import Relation, Results, Scope, Value, kind_of_field, written_name
+from tap.adql.operands import Value, ungrouped
+from tap.adql.relations import Relation, kind_of_field, means
+from tap.adql.scopes import Results, Scope, written_name
+from tap.adql.sky.geometry import Stored, parts_of
 from tap.adql.syntax import ast
 from tap.adql.types import Kind
 from tap.adql.values import value
 
+# ---- GROUP BY ------------------------------------------------------------------------------------------------------
+
+
+def group_keys(node: ast.Select, scope: Scope) -> list[str]:
+    """Translate GROUP BY; a name is a column of the tables, or else an alias of the select list."""
+    if not node.group_by:
+        return []
+    scope.clause = "GROUP BY"
+    written: list[str] = []
+    meant = {id(term): term for term in (_group_term(term, node, scope) for term in node.group_by)}
+    for term in meant.values():
+        grouped = value(term, scope)
+        if isinstance(grouped.geometry, Stored) and not grouped.geometry.sql_type.endswith("[]"):
+            hint = "Group by a column that tells the rows apart, such as an identifier."
+            raise ADQLError(f"GROUP BY does not take {grouped.kind.value} of a table.", term.position, hint=hint)
+        parts = parts_of(grouped.geometry) or [grouped]
+        written += [sorting(part) for part in parts]
+    scope.grouping = frozenset(written)
+    return list(dict.fromkeys(written))
+
+
+def _group_term(term: ast.Value, node: ast.Select, scope: Scope) -> ast.Value:
+    """Return the value that a term of GROUP BY means."""
+    if isinstance(term, ast.Number) and term.integer:
+        place = int(term.text)
+        item = node.items[place - 1] if 1 <= place <= len(node.items) else None
+        if item is None or any(isinstance(item, ast.Star) for item in node.items[:place]):
+            raise ADQLError(f"GROUP BY {place}: there is no such item in the select list.", term.position)
+        return item.value if isinstance(item, ast.Item) else term
+    if isinstance(term, ast.ColumnReference) and len(term.name) == 1:
+        wanted = term.name[0]
+        if not any(source.places(wanted) for source in scope.sources):
+            for item in node.items:
+                if isinstance(item, ast.Item) and item.alias is not None and means(wanted, item.alias.text):
+                    return item.value
+    return term
+
+
+def sorting(part: Value) -> str:
+    """Return a value for GROUP BY and ORDER BY: PostgreSQL takes a bare constant for the number of a column."""
+    return part.sql if part.sources and not part.sql.startswith("'") else f"({part.sql})::{part.sql_type}"
+
+
+def check_grouped(values: Sequence[Value]) -> None:
+    """Refuse columns that have many values in a group."""
+    for part in values:
+        if part.free is not None:
+            raise ungrouped(part.free)
+
+
+# ---- ORDER BY ------------------------------------------------------------------------------------------------------
+
 
 def order_keys(
-    terms: Sequence[ast.OrderTerm], exported: Sequence[Sequence[tuple[str, Value]]], scope: Scope, *, distinct: bool
+    terms: Sequence[ast.OrderTerm],
+    results: Results,
+    columns: Sequence[Sequence[tuple[str, Value]]],
+    scope: Scope,
+    *,
+    distinct: bool,
 ) -> list[str]:
-    """Translate ORDER BY: numbers of columns of the result in SQL, and other values."""
-    results = scope.results
-    assert results is not None  # noqa: S101  (the caller has just made it)
-    starts = _starts([len(columns) for columns in exported])
+    """Translate ORDER BY: numbers of columns of the result in SQL, and other values.
+
+    Parameters
+    ----------
+    results : Results
+        The select list.
+    columns : sequence of sequence of tuple
+        For each of its values the names and values of its columns in SQL.
+    distinct : bool
+        Whether nothing but the select list can be ordered by.
+    """
+    scope.clause, scope.results = "ORDER BY", results
+    starts = _starts([len(parts) for parts in columns])
     by_sql = {part.sql: place for place, part in reversed(list(enumerate(results.values))) if part.sql}
     keys = []
     for term in terms:
@@ -55,7 +123,8 @@ def _result_place(node: ast.Value, results: Results) -> int | None:
     if isinstance(node, ast.Number) and node.integer:
         place = int(node.text)
         if not 1 <= place <= len(results.names):
-            raise ADQLError(f"ORDER BY {place}: the result has {len(results.names)} columns.", node.position)
+            columns = "one column" if len(results.names) == 1 else f"{len(results.names)} columns"
+            raise ADQLError(f"ORDER BY {place}: the result has {columns}.", node.position)
         return place - 1
     if isinstance(node, ast.ColumnReference) and len(node.name) == 1:
         return results.place(node.name[0])
@@ -84,15 +153,3 @@ def order_of_columns(terms: Sequence[ast.OrderTerm], relation: Relation) -> str:
         align([replace(values[place], position=term.position)], "ORDER BY")
         keys.append(f"{starts[place]}{' DESC' if term.descending else ''}")
     return f" ORDER BY {', '.join(keys)}"
-
-
-def sorting(part: Value) -> str:
-    """Return a value for GROUP BY and ORDER BY: PostgreSQL takes a bare constant for the number of a column."""
-    return part.sql if part.sources and not part.sql.startswith("'") else f"({part.sql})::{part.sql_type}"
-
-
-def check_grouped(values: Sequence[Value]) -> None:
-    """Refuse columns that have many values in a group."""
-    for part in values:
-        if part.free is not None:
-            raise ungrouped(part.free)

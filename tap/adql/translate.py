@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tap.adql.catalogue import Catalogue
+from tap.adql.context import Context
 from tap.adql.dialect import Dialect
 from tap.adql.errors import ADQLError
 from tap.adql.limits import MAX_SQL
 from tap.adql.queries import statement
-from tap.adql.scopes import Context
 from tap.adql.syntax.parser import parse
 from vo.core.tables import Column
 

@@ -24,10 +24,13 @@ class Kind(Enum):
     NULL = "NULL"
 
 
-GEOMETRIES = frozenset({Kind.POINT, Kind.CIRCLE, Kind.POLYGON})
+GEOMETRIES = (Kind.POINT, Kind.CIRCLE, Kind.POLYGON)
 _SPHERICAL = {"spoint": Kind.POINT, "scircle": Kind.CIRCLE, "spoly": Kind.POLYGON, "smoc": Kind.MOC}
 _SHAPES = {"point": Kind.POINT, "circle": Kind.CIRCLE, "polygon": Kind.POLYGON}
-_INTEGERS = ("smallint", "integer", "bigint")
+INTEGER_RANGES = {"smallint": 2**15, "integer": 2**31, "bigint": 2**63}
+"""The first numbers above those of each type; the least number of a type is the negative of it."""
+
+_INTEGERS = tuple(INTEGER_RANGES)
 _NUMBERS = (*_INTEGERS, "real", "double precision", "numeric")
 SQL_TYPES = {
     Datatype.BOOLEAN: "boolean",

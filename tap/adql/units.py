@@ -73,7 +73,7 @@ def _factor(unit: str, wanted: str) -> float:
 
 @lru_cache(maxsize=1024)
 def _spectral(unit: str, wanted: str) -> tuple[float, bool]:
-    from astropy import units  # noqa: PLC0415
+    from astropy import units  # noqa: PLC0415  (it takes a third of a second)
 
     known = _read(unit), _read(wanted)
     try:
@@ -85,8 +85,10 @@ def _spectral(unit: str, wanted: str) -> tuple[float, bool]:
 
 def _read(text: str) -> UnitBase:
     """Read a unit; astropy is imported only here because that takes a third of a second."""
-    from astropy import units  # noqa: PLC0415
+    from astropy import units  # noqa: PLC0415  (it takes a third of a second)
 
+    if len(text) > _MAX_LENGTH:
+        raise ValueError(f"a unit has at most {_MAX_LENGTH} characters.")
     # What VOUnits deprecates (Angstrom, erg) works; astropy's remark would go to the service's log.
     with _warnings, warnings.catch_warnings():
         warnings.simplefilter("ignore", units.UnitsWarning)

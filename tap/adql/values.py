@@ -6,21 +6,21 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from tap.adql.calls import aggregate, call
+from tap.adql.conversions import cast, coalesce, in_unit
 from tap.adql.errors import ADQLError
 from tap.adql.limits import MAX_COORDINATE, MAX_EXPRESSION
-from tap.adql.operands import combined, double, instant, require, typed_null
-from tap.adql.scopes import Scope, Source, Value, kind_of_field
+from tap.adql.operands import Value, combined, double, require, typed_null
+from tap.adql.relations import Source, kind_of_field
+from tap.adql.scopes import Scope
 from tap.adql.sky.geometry import Circle, Geometry, Point, Stored, parts_of
-from tap.adql.sky.shapes import cast_shape, first_known, shape_text
 from tap.adql.syntax import ast
 from tap.adql.types import (
     DOUBLE,
     GEOMETRIES,
-    TIMESTAMP,
+    INTEGER_RANGES,
     UNKNOWN,
     Kind,
     arithmetic_type,
@@ -30,25 +30,12 @@ from tap.adql.types import (
     string_literal,
     text_column,
 )
-from tap.adql.units import conversion_factor, product_unit
+from tap.adql.units import product_unit
 from vo.core.tables import Column, Datatype
 
-_INTEGER_RANGES = {"SMALLINT": 2**15, "INTEGER": 2**31, "BIGINT": 2**63}
-_NUMBER_TYPES = {
-    "SMALLINT": "smallint",
-    "INTEGER": "integer",
-    "BIGINT": "bigint",
-    "REAL": "real",
-    "DOUBLE": DOUBLE,
-}
 _NUMERIC = re.compile(r"\s*[+-]?(?:\d{1,300}\.?\d{0,300}|\.\d{1,300})(?:[eE][+-]?\d{1,2})?\s*", re.ASCII)
-_MAX_LENGTH = 10_485_760
 _BEYOND_BIGINT = str(2**63)
 """The one number that is a bigint with a minus before it only."""
-
-_NUMERAL = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,4})?\s*", re.ASCII)
-_LEAST_REAL = 2.0**-150
-_LARGEST_REAL = 2.0**128 - 2.0**103
 
 
 def value(node: ast.Value, scope: Scope) -> Value:
@@ -60,17 +47,14 @@ def value(node: ast.Value, scope: Scope) -> Value:
         For unknown or ambiguous names, wrong arguments, and operands of types that do not go together.
     """
     translated = _TRANSLATORS[type(node)](node, scope)
-    if len(translated.sql) > MAX_EXPRESSION or (translated.geometry is not None and _is_long(translated.geometry)):
+    parts = () if translated.geometry is None else [len(part.sql) for part in parts_of(translated.geometry)]
+    scope.context.write(len(translated.sql) + sum(parts), node.position)
+    if len(translated.sql) > MAX_EXPRESSION or max(parts, default=0) > MAX_COORDINATE:
         hint = "Compute its parts in a subquery of FROM, and call them by their names."
         raise ADQLError("This expression is too long once it is translated.", node.position, hint=hint)
     if scope.grouping and translated.free is not None and translated.sql in scope.grouping:
         return replace(translated, free=None)
     return translated
-
-
-def _is_long(geometry: Geometry) -> bool:
-    """Whether a coordinate of a geometry is longer than it may be."""
-    return any(len(part.sql) > MAX_COORDINATE for part in parts_of(geometry))
 
 
 def field_value(source: Source, place: int, position: int, scope: Scope, *, qualified: bool = False) -> Value:
@@ -128,8 +112,6 @@ def field_value(source: Source, place: int, position: int, scope: Scope, *, qual
 
 
 def _column(node: ast.ColumnReference, scope: Scope) -> Value:
-    if len(node.name) > 4:
-        raise ADQLError("A column has at most four parts: catalogue, schema, table, column.", node.position)
     if scope.results is not None and len(node.name) == 1 and not scope.has(node.name[0]):
         named = scope.results.named(node.name[0])
         if named is not None:
@@ -270,7 +252,7 @@ def _folded(node: ast.Arithmetic, operands: Sequence[Value], scope: Scope) -> fl
 def _check_range(result: float | int, sql_type: str, position: int) -> None:
     """Refuse a number that its type does not hold."""
     if is_integer(sql_type):
-        limit = _INTEGER_RANGES[sql_type.upper()]
+        limit = INTEGER_RANGES[sql_type]
         if not -limit <= result < limit:
             raise ADQLError(f"The result {result} is out of range for {sql_type}.", position, hint="Write 1.0 for 1.")
     elif not math.isfinite(result):
@@ -286,118 +268,6 @@ def _concatenation(node: ast.Concatenation, scope: Scope) -> Value:
     return combined(f"({sql})", text_column(), "text", Kind.TEXT, node.position, operands, constant=constant)
 
 
-# ---- conversions ----------------------------------------------------------------------------------------------------
-
-
-def _cast(node: ast.Cast, scope: Scope) -> Value:
-    operand = value(node.operand, scope)
-    if node.type_name in ("POINT", "CIRCLE", "POLYGON"):
-        return cast_shape(node, operand)
-    column = replace(operand.column, name="cast", utype=None)
-    if node.type_name in _NUMBER_TYPES:
-        require(operand, (Kind.NUMBER, Kind.TEXT, Kind.BOOLEAN), f"CAST to {node.type_name}")
-        return _cast_number(node, operand, column)
-    if node.type_name == "TIMESTAMP":
-        require(operand, (Kind.TIMESTAMP, Kind.TEXT), "CAST to TIMESTAMP")
-        column = replace(column, datatype=Datatype.CHAR, arraysize="*", xtype="timestamp")
-        sql = f"({operand.sql})::{TIMESTAMP}"
-        if isinstance(operand.constant, str):
-            sql = instant(operand.constant, operand.position)
-        return combined(sql, column, TIMESTAMP, Kind.TIMESTAMP, node.position, [operand])
-    if node.type_name not in ("CHAR", "VARCHAR"):
-        raise ADQLError(f"Values cannot be converted to {node.type_name}.", node.position)
-    if operand.kind in GEOMETRIES or operand.kind is Kind.MOC:
-        operand = replace(operand, sql=shape_text(operand), kind=Kind.TEXT)
-    require(operand, (Kind.NUMBER, Kind.TEXT, Kind.TIMESTAMP, Kind.BOOLEAN), f"CAST to {node.type_name}")
-    sql = f"({operand.sql})::text"
-    if operand.kind is Kind.TIMESTAMP:
-        sql = f"pg_catalog.to_char({operand.sql}, 'YYYY-MM-DD\"T\"HH24:MI:SS.MS')"
-    arraysize = "*"
-    if node.length is not None:
-        if not 1 <= node.length <= _MAX_LENGTH:
-            raise ADQLError(f"The length {node.length} is not between 1 and {_MAX_LENGTH}.", node.position)
-        sql = f"pg_catalog.left({sql}, {node.length})"
-        arraysize = f"{node.length}*" if node.type_name == "VARCHAR" else str(node.length)
-    column = replace(column, datatype=Datatype.CHAR, arraysize=arraysize, xtype=None)
-    return combined(sql, column, "text", Kind.TEXT, node.position, [operand])
-
-
-def _cast_number(node: ast.Cast, operand: Value, column: Column) -> Value:
-    """Convert to a number; constants are checked here rather than by the database."""
-    sql_type = _NUMBER_TYPES[node.type_name]
-    constant = None
-    if operand.constant is not None:
-        constant = _converted(operand.constant, sql_type)
-        if constant is None:
-            shown = repr(str(operand.constant)[:40])
-            raise ADQLError(f"{shown} is not a value of type {node.type_name}.", operand.position)
-    sql = f"({operand.sql})::{sql_type}"
-    if isinstance(operand.constant, str):
-        sql = f"({constant!r})::{sql_type}"
-    elif is_integer(sql_type) and operand.kind is Kind.TEXT:
-        sql = f"({operand.sql})::numeric::{sql_type}"
-    elif operand.kind is Kind.BOOLEAN and sql_type != "integer":
-        sql = f"({operand.sql})::integer::{sql_type}"
-    column = replace(number_column(sql_type, "cast"), unit=column.unit, ucd=column.ucd, description=column.description)
-    return combined(sql, column, sql_type, Kind.NUMBER, node.position, [operand], constant=constant)
-
-
-def _converted(constant: float | int | str, sql_type: str) -> float | int | None:
-    """Return a constant in a type of numbers, rounded as PostgreSQL does; None if it is no value of the type."""
-    if isinstance(constant, str):
-        if _NUMERAL.fullmatch(constant) is None:
-            return None
-        exact = Decimal(constant.strip())
-        number: float | int = float(exact)
-        if is_integer(sql_type) and abs(number) < 2**64:
-            number = int(exact.to_integral_value(ROUND_HALF_UP))
-        elif number == 0 and exact != 0:
-            return None
-    else:
-        number = round(constant) if is_integer(sql_type) else float(constant)
-    if is_integer(sql_type):
-        limit = _INTEGER_RANGES[sql_type.upper()]
-        return number if -limit <= number < limit else None
-    if sql_type == "real" and not (number == 0 or _LEAST_REAL < abs(number) < _LARGEST_REAL):
-        return None
-    return number if math.isfinite(number) else None
-
-
-def _coalesce(node: ast.Coalesce, scope: Scope) -> Value:
-    arguments = [value(part, scope) for part in node.arguments]
-    known = [part for part in arguments if part.kind is not Kind.NULL] or arguments[:1]
-    for part in known:
-        require(part, (known[0].kind,), "COALESCE, whose first argument has another type,")
-        if part.kind in (Kind.ARRAY, Kind.OPAQUE) and part.sql_type != known[0].sql_type:
-            raise ADQLError("COALESCE does not take arrays of different types.", part.position)
-    if known[0].kind in GEOMETRIES or known[0].kind is Kind.MOC:
-        return first_known(node, known)
-    sql_type = known[0].sql_type
-    column = replace(known[0].column, name="coalesce", utype=None)
-    if known[0].kind is Kind.NUMBER:
-        sql_type = arithmetic_type([part.sql_type for part in known])
-        units = {part.column.unit for part in known if part.constant is None}
-        unit = column.unit if len(units) < 2 else None
-        column = replace(column, datatype=number_column(sql_type).datatype, arraysize=None, unit=unit)
-        if sql_type == DOUBLE:  # PostgreSQL would make real of real and integer
-            arguments = [replace(part, sql=double(part)) if part in known else part for part in arguments]
-    elif known[0].kind is Kind.TEXT:
-        column = replace(column, arraysize="*")
-    sql = f"COALESCE({', '.join(part.sql for part in arguments)})"
-    return combined(sql, column, sql_type, known[0].kind, node.position, arguments)
-
-
-def _in_unit(node: ast.InUnit, scope: Scope) -> Value:
-    operand = require(value(node.operand, scope), (Kind.NUMBER,), "IN_UNIT")
-    factor = conversion_factor(operand.column.unit, node.unit, node.position)
-    constant = None if operand.constant is None else float(operand.constant) * factor
-    column = Column("in_unit", Datatype.DOUBLE, None, None, node.unit, operand.column.ucd)
-    sql = f"({double(operand)} * {number_literal(factor)})"
-    translated = combined(sql, column, DOUBLE, Kind.NUMBER, node.position, [operand], constant=constant)
-    base, before = operand.multiple or (operand, 1.0)
-    return replace(translated, multiple=(base, before * factor))
-
-
 _TRANSLATORS: dict[type, Callable[[Any, Scope], Value]] = {
     ast.ColumnReference: _column,
     ast.Number: _number,
@@ -409,7 +279,7 @@ _TRANSLATORS: dict[type, Callable[[Any, Scope], Value]] = {
     ast.Concatenation: _concatenation,
     ast.Call: lambda node, scope: call(node, scope, value),
     ast.Aggregate: lambda node, scope: aggregate(node, scope, value),
-    ast.Cast: _cast,
-    ast.Coalesce: _coalesce,
-    ast.InUnit: _in_unit,
+    ast.Cast: lambda node, scope: cast(node, scope, value),
+    ast.Coalesce: lambda node, scope: coalesce(node, scope, value),
+    ast.InUnit: lambda node, scope: in_unit(node, scope, value),
 }

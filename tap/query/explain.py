@@ -21,6 +21,8 @@ EXPLAIN = "EXPLAIN (FORMAT JSON, VERBOSE) "
 """Before a SELECT: it is planned, not run."""
 CAUTION = 0.5
 """Part of a limit from which an estimate counts as over it: estimates are that rough."""
+_MOST_ROWS = 1e18
+"""What is shown of estimates of even more rows: a product of many tables has more than a bigint holds."""
 
 _COLUMNS = (
     Column("step", Datatype.INT, description="Number of the step, in the order in which they are done"),
@@ -91,7 +93,7 @@ class Explanation:
         """Return all of it for programs."""
         return {
             "steps": [
-                {"operation": step.text, "table": step.table, "rows": None if step.rows is None else round(step.rows)}
+                {"operation": step.text, "table": step.table, "rows": None if step.rows is None else _whole(step.rows)}
                 for step in self.steps
             ],
             "rows": min(round(self.rows), self.maxrec),
@@ -166,7 +168,7 @@ def document(explanation: Explanation, request: QueryRequest, infos: tuple[tuple
         list(range(1, len(steps) + 1)),
         [step.text for step in steps],
         [step.table for step in steps],
-        [None if step.rows is None else round(step.rows) for step in steps],
+        [None if step.rows is None else _whole(step.rows) for step in steps],
     ]
     schema = schema_of(_COLUMNS)
     batch = pa.record_batch(
@@ -208,6 +210,11 @@ def _advice(steps: tuple[Step, ...], seconds: float, sync_time: int, limits: Lim
             f"EXECUTIONDURATION of up to {limits.max_job_time} s."
         )
     return advice + list(dict.fromkeys(step.advice for step in steps if step.advice is not None))
+
+
+def _whole(rows: float) -> int:
+    """Return a number of rows as a column of integers holds it."""
+    return round(min(rows, _MOST_ROWS))
 
 
 def _one_line(text: str) -> str:

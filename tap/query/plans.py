@@ -11,7 +11,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeAlias
 
@@ -36,6 +36,9 @@ _PARTNERS = 1.0
 """Rows that a small circle holds at least: who looks around the places of stars looks for the same stars."""
 _UNKNOWN_RADIUS = 1.0
 """Degrees that are assumed where a radius comes from a column."""
+
+_MOST = 1e100
+"""Rows and costs that are told apart, as in the planner itself."""
 
 _RADIUS = re.compile(r"q3c_nearby_it\(.*?, '?([-+.\deE]+)'?(?:::double precision)?, \d+\)")
 _TEXT = re.compile(r"'(?:[^']|'')*'")
@@ -136,7 +139,9 @@ class Node:
     @cached_property
     def estimate(self) -> Estimate:
         """Rows and cost of one run of it."""
-        return _estimate(self)
+        found = _estimate(self)
+        # Products of a hundred tables would be infinite.
+        return replace(found, rows=min(found.rows, _MOST), cost=min(found.cost, _MOST))
 
 
 @dataclass(frozen=True, slots=True)

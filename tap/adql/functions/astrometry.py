@@ -7,12 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from tap.adql.errors import ADQLError
 from tap.adql.functions.declaration import (
     DOUBLES,
-    GEOMETRY,
     Called,
     Example,
     Function,
@@ -22,14 +20,11 @@ from tap.adql.functions.declaration import (
 )
 from tap.adql.functions.motion import Motion, moved
 from tap.adql.functions.rotations import FRAMES, Matrix, rotated, rotation
-from tap.adql.operands import combined
+from tap.adql.operands import Value, combined
+from tap.adql.sky.constructors import shape
 from tap.adql.sky.frames import common_frame, read_frame
 from tap.adql.sky.geometry import Circle, Point, Polygon, Stored, constant_coordinates, dali_array, number
-from tap.adql.sky.shapes import shape
-from tap.adql.types import DOUBLE, Kind
-
-if TYPE_CHECKING:
-    from tap.adql.scopes import Value
+from tap.adql.types import DOUBLE, GEOMETRIES, Kind
 
 
 def constant_point(called: Called, place: tuple[float, float], frame: str | None = None) -> Value:
@@ -233,7 +228,7 @@ ASTROMETRY = (
     ),
     Function(
         "ivo_geom_transform",
-        (text("from_sys", literal=True), text("to_sys", literal=True), Parameter("geo", "GEOMETRY", GEOMETRY)),
+        (text("from_sys", literal=True), text("to_sys", literal=True), Parameter("geo", "GEOMETRY", GEOMETRIES)),
         "",
         DOUBLES,
         f"{DOUBLE}[]",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tap.adql.errors import ADQLError
 from tap.adql.functions import healpix, sexagesimal
@@ -25,12 +26,9 @@ from tap.adql.functions.declaration import (
     text,
     whole,
 )
-from tap.adql.operands import combined
+from tap.adql.operands import Value, combined
 from tap.adql.sky.geometry import as_point, constant_coordinates
 from tap.adql.types import DOUBLE, Kind, number_literal
-
-if TYPE_CHECKING:
-    from tap.adql.scopes import Value
 
 MAX_BINS = 10_000
 
@@ -231,6 +229,8 @@ def _histogram(called: Called) -> Value:
     lower, upper, count = (float(part.constant or 0) for part in (low, high, bins))
     if lower >= upper:
         raise ADQLError("The lower limit of a histogram is less than its upper limit.", low.position)
+    if math.isinf(upper - lower):
+        raise ADQLError("The limits of a histogram are too far from each other.", low.position)
     size, (value, start, end) = int(count), called.sql[:3]
     number = (
         f"CASE WHEN {value} >= {start} AND {value} < 'NaN' THEN CASE WHEN {value} >= {end} THEN {size + 1} "

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from tap.adql.errors import ADQLError
 from tap.adql.functions.declaration import AS_IT_IS, DOUBLES, Called, Example, Function, Parameter, numeric, renamed
-from tap.adql.operands import combined
+from tap.adql.operands import Value, combined
 from tap.adql.types import Kind, arithmetic_type, number_column
-
-if TYPE_CHECKING:
-    from tap.adql.scopes import Value
 
 _ANY = (Kind.NUMBER, Kind.TEXT, Kind.TIMESTAMP, Kind.BOOLEAN)
 

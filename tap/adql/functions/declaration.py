@@ -11,13 +11,13 @@ from tap.adql.types import DOUBLE, Kind
 from vo.core.tables import Column, Datatype
 
 if TYPE_CHECKING:
-    from tap.adql.scopes import Scope, Value
+    from tap.adql.operands import Value
+    from tap.adql.scopes import Scope
 
 AS_IT_IS = ""
 """Type of a parameter in SQL: the argument's own."""
 
 INSTANT = (Kind.TIMESTAMP, Kind.TEXT)
-GEOMETRY = (Kind.POINT, Kind.CIRCLE, Kind.POLYGON)
 
 DOUBLES = Column("", Datatype.DOUBLE)
 INTEGERS = Column("", Datatype.INT)
@@ -143,8 +143,6 @@ class Function:
         Whether it takes a group of rows.
     variadic : bool
         Whether the last parameter may be given again and again.
-    pgsphere : bool
-        Whether it needs pgSphere.
     simbad : bool
         Whether it needs a resolver of names.
     examples : tuple of Example
@@ -165,7 +163,6 @@ class Function:
     condition: bool = False
     aggregate: bool = False
     variadic: bool = False
-    pgsphere: bool = False
     simbad: bool = False
     examples: tuple[Example, ...] = ()
     column: Column = field(init=False, repr=False)

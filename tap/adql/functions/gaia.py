@@ -6,8 +6,8 @@ The archive offers most of them with the prefix ``esdc_`` too; those whose plain
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
+from tap.adql.errors import ADQLError
 from tap.adql.functions.astrometry import ASTROMETRY
 from tap.adql.functions.declaration import (
     AS_IT_IS,
@@ -25,13 +25,11 @@ from tap.adql.functions.declaration import (
     text,
     whole,
 )
-from tap.adql.operands import combined
+from tap.adql.operands import Value, combined
 from tap.adql.types import DOUBLE, Kind, kind_of, number_column
 from vo.core.tables import Column, Datatype
 
-if TYPE_CHECKING:
-    from tap.adql.scopes import Value
-
+_MAX_DIMENSIONS = 6
 _ARRAY = Parameter("array", "ARRAY", (Kind.ARRAY,), AS_IT_IS)
 _MOTION = {function.name: function for function in ASTROMETRY}
 
@@ -101,8 +99,10 @@ _NUMBERS = (
     Function(
         "width_bucket",
         (number("operand"), number("min"), number("max"), whole("buckets", "integer", low=1, high=2**31 - 2)),
-        "(CASE WHEN {0} < {1} THEN 0 WHEN {0} >= {2} AND {0} < 'NaN' THEN {3} + 1 WHEN {1} < {2} AND {3} > 0 "
-        "AND {0} < 'NaN' THEN pg_catalog.width_bucket({0}, {1}, {2}, {3}) END)",
+        # PostgreSQL gives any number where the difference of the limits overflows.
+        "(CASE WHEN {0} < {1} THEN 0 WHEN {3} = 2147483647 THEN NULL WHEN {0} >= {2} AND {0} < 'NaN' THEN {3} + 1 "
+        "WHEN {1} < {2} AND {1} > -8e307 AND {2} < 8e307 AND {3} > 0 AND {0} < 'NaN' "
+        "THEN pg_catalog.width_bucket({0}, {1}, {2}, {3}) END)",
         INTEGERS,
         "integer",
         "INTEGER",
@@ -188,7 +188,9 @@ _CONVERSIONS = (
 
 def _element(called: Called) -> Value:
     """Return an element of an array, with the metadata of the array."""
-    array = called.arguments[0]
+    array, *places = called.arguments
+    if len(places) > _MAX_DIMENSIONS:
+        raise ADQLError(f"An array has at most {_MAX_DIMENSIONS} dimensions.", places[_MAX_DIMENSIONS].position)
     sql = "".join((f"({called.sql[0]})", *(f"[{place}]" for place in called.sql[1:])))
     sql_type = array.sql_type.removesuffix("[]") if array.kind is Kind.ARRAY else DOUBLE
     column = replace(array.column, name=called.function.name, arraysize=None, utype=None, xtype=None)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from tap.adql.errors import ADQLError
 from tap.adql.functions.astrometry import ASTROMETRY, constant_point, stored
@@ -24,13 +23,10 @@ from tap.adql.functions.declaration import (
     text,
 )
 from tap.adql.functions.motion import Motion, moved
-from tap.adql.operands import combined
+from tap.adql.operands import Value, combined
 from tap.adql.sky.geometry import Point, indexed
 from tap.adql.types import DOUBLE, Kind, number_literal
 from tap.adql.units import spectral_conversion
-
-if TYPE_CHECKING:
-    from tap.adql.scopes import Value
 
 _MAX_PATTERN = 200
 _REPETITION = re.compile(r"\{(\d+)(?:,(\d*))?\}", re.ASCII)

@@ -5,14 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from tap.adql.functions.declaration import TEXTS, Called, Function, Parameter, Unit, literal, number, text
-from tap.adql.operands import combined
+from tap.adql.operands import Value, combined
 from tap.adql.types import DOUBLE, Kind
-
-if TYPE_CHECKING:
-    from tap.adql.scopes import Value
 
 
 def _maths(

@@ -1,38 +1,21 @@
 """Functions of Q3C under their own names, as services that stand on it offer them; all angles are in degrees.
 
-Q3C's own functions do not run in a session of ADQL (see `tap.adql.sky.geometry`): these declare what they mean, and the
+Q3C's own functions do not run in a session of ADQL (see `tap.adql.sky.pixels`): these declare what they mean, and the
 index serves them as it serves CONTAINS and DISTANCE.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from tap.adql.functions.declaration import DOUBLES, INTEGERS, LONGS, Called, Example, Function, Parameter, number, whole
 from tap.adql.functions.gavo import pixel
-from tap.adql.operands import combined
+from tap.adql.operands import Value, combined
+from tap.adql.sky.constructors import floating, shape
 from tap.adql.sky.geometry import Point, Proximity, Test, check_point, check_radius, distance, sound, within
-from tap.adql.sky.geometry import number as number_value
-from tap.adql.sky.shapes import SHAPES, shape
+from tap.adql.sky.shapes import SHAPES
 from tap.adql.syntax import ast
 from tap.adql.types import DOUBLE, Kind
-
-if TYPE_CHECKING:
-    from tap.adql.scopes import Value
-
-
-def _number(value: Value, sql: str) -> Value:
-    """Return an argument as a floating number; a column of such a type stays one, for an index stands on it."""
-    if value.constant is not None:
-        return number_value(float(value.constant), value.position)
-    if value.sql_type in (DOUBLE, "real") and value.kind is Kind.NUMBER:
-        return value
-    return replace(value, sql=sql, sql_type=DOUBLE, origin=None)
-
-
-def _numbers(called: Called) -> list[Value]:
-    return [_number(value, sql) for value, sql in zip(called.arguments, called.sql, strict=True)]
 
 
 def _points(values: list[Value]) -> tuple[Point, Point]:
@@ -40,7 +23,7 @@ def _points(values: list[Value]) -> tuple[Point, Point]:
 
 
 def _dist(called: Called) -> Value:
-    points = _points(_numbers(called))
+    points = _points(list(map(floating, called.arguments)))
     column = called.function.column
     made = combined(distance(*points), column, DOUBLE, Kind.NUMBER, called.position, called.arguments)
     return replace(made, separation=points)
@@ -55,14 +38,14 @@ def _tested(called: Called, condition: str, test: Test) -> Value:
 
 def _near(called: Called) -> Value:
     """Return whether two points are nearer than a radius."""
-    values = _numbers(called)
+    values = list(map(floating, called.arguments))
     near = Proximity(*_points(values), check_radius(values[4]), strict=True)
     return _tested(called, within(near), near)
 
 
 def _in_ellipse(called: Called) -> Value:
     """Return whether a point is in an ellipse; the circle around it is what an index serves."""
-    values = _numbers(called)
+    values = list(map(floating, called.arguments))
     # The joining function has the place of the ellipse first.
     join = "join" in called.function.name
     one, other = _points(values)
@@ -74,7 +57,7 @@ def _in_ellipse(called: Called) -> Value:
 
 def _in_polygon(called: Called) -> Value:
     """Return whether a point is in a polygon, as CONTAINS does."""
-    lon, lat = (_number(value, sql) for value, sql in zip(called.arguments[:2], called.sql[:2], strict=True))
+    lon, lat = map(floating, called.arguments[:2])
     parts = iter((shape(Kind.POINT, check_point(Point(lon, lat)), lon.position, (lon, lat)), called.arguments[2]))
     node = ast.Call(called.position, "CONTAINS", (ast.Null(called.position), ast.Null(called.position)))
     made = SHAPES["CONTAINS"](node, called.scope, lambda *_: next(parts))
@@ -97,7 +80,7 @@ _ELLIPSE = tuple(map(number, ("semi_major_axis", "axis_ratio", "position_angle")
 
 
 def _condition(name: str, parameters: tuple[Parameter, ...], description: str, **rest: object) -> Function:
-    return Function(name, parameters, "", INTEGERS, "integer", "INTEGER", description, **rest)  # type: ignore[arg-type]
+    return Function(name, parameters, "", INTEGERS, "integer", "INTEGER", description, **rest)  # type: ignore[arg-type]  # rest: fields
 
 
 FUNCTIONS = (

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from tap.adql.planner.predicates import Index, Predicate, index_on, selects, share, unique_sides
-from tap.adql.scopes import Scope, Source
+from tap.adql.relations import Source
+from tap.adql.scopes import Scope
 from tap.adql.sky.geometry import Proximity, constant_coordinates
 
 LOOKUP = 50.0

@@ -11,7 +11,8 @@ from tap.adql.errors import ADQLError
 from tap.adql.planner.fences import Branch, Leaf, Tree, arrange, leaves
 from tap.adql.planner.predicates import Predicate, bounded, written
 from tap.adql.planner.semijoins import reaches, row_conditions
-from tap.adql.scopes import Relation, Scope, Source, source_of, table_source
+from tap.adql.relations import Relation, Source, source_of, table_source
+from tap.adql.scopes import Scope
 from tap.adql.syntax import ast
 from tap.adql.values import field_value
 
@@ -42,8 +43,6 @@ def _in_parentheses(relation: Relation) -> Relation:
 
 def _named(node: ast.TableReference, scope: Scope) -> Source:
     """Return the source of a table or common table."""
-    if len(node.name) > 3:
-        raise ADQLError("A table has at most three parts: catalogue, schema, table.", node.position)
     name = node.alias or node.name[-1]
     common = scope.context.common_table(node.name[0]) if len(node.name) == 1 else None
     if common is not None:
@@ -85,6 +84,7 @@ def _merge(join: ast.Join, left: Sequence[Source], right: Sequence[Source], scop
     if join.using:
         wanted = list(join.using)
     else:
+        scope.context.expand(sum(len(source.relation.fields) for source in (*left, *right)), join.position)
         names = {name for source in right for name in source.by_name}
         visible = (
             entry.column.name

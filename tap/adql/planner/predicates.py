@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from math import cos, radians
 
-from tap.adql.scopes import Reach, Source, Value
+from tap.adql.operands import Value
+from tap.adql.relations import Reach, Source
 from tap.adql.sky.geometry import (
     Membership,
     Point,
     Polygon,
     Proximity,
     Test,
-    circle_ranges,
     constant_coordinates,
-    constant_ranges,
     indexed,
     number,
     plane_of,
 )
+from tap.adql.sky.pixels import circle_ranges, constant_ranges
+from tap.adql.sky.planes import cap
 from tap.adql.types import number_literal
 
 _NOTHING: frozenset[Source] = frozenset()
@@ -180,11 +180,6 @@ def share(test: Test) -> float:
         return cap(float(test.radius.constant or UNKNOWN_RADIUS))
     flat = plane_of(test.region) if isinstance(test.region, Polygon) else None
     return _SHARE_OF_REGION if flat is None else cap(flat.radius)
-
-
-def cap(radius: float) -> float:
-    """Return which part of the sky a circle covers."""
-    return (1 - cos(radians(min(radius, 180.0)))) / 2
 
 
 # ---- against other tables -------------------------------------------------------------------------------------------

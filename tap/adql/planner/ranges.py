@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tap.adql.scopes import Value
+from tap.adql.operands import Value
 
-_MIRRORED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "=": "="}
+MIRRORED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "=": "=", "<>": "<>"}
+"""What a comparison becomes when its sides change places."""
+
 _LIMIT = 2**63
 
 
@@ -15,9 +17,9 @@ def prefix_comparison(left: Value, operator: str, right: Value) -> str | None:
     if left.prefix is None and right.prefix is None:
         return None
     if left.prefix is None:
-        left, right, operator = right, left, _MIRRORED.get(operator, operator)
+        left, right, operator = right, left, MIRRORED[operator]
     constant = right.constant
-    if left.prefix is None or not isinstance(constant, int) or operator not in _MIRRORED:
+    if left.prefix is None or not isinstance(constant, int) or operator == "<>":
         return None
     sql, bits = left.prefix
     start, end = constant << bits, (constant + 1) << bits

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from tap.adql.planner.predicates import Predicate, index_on, selects
-from tap.adql.scopes import Reach, Scope
+from tap.adql.relations import Reach
+from tap.adql.scopes import Scope
 
 
 def reaches(held: Sequence[Predicate], scope: Scope) -> Iterator[Reach]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from tap.adql.context import Context
 from tap.adql.errors import ADQLError
-from tap.adql.scopes import Context, Value
+from tap.adql.operands import Value
 
 # Names that mean the coordinates of the catalogues: their differences are below what a query can mean.
 _CELESTIAL = frozenset({"ICRS", "FK5", "J2000", "EQUATORIAL", "EQ_FK5"})

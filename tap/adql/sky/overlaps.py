@@ -2,54 +2,44 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from dataclasses import replace
-from typing import TypeAlias
 
 from tap.adql.errors import ADQLError
-from tap.adql.operands import combined
-from tap.adql.scopes import Scope, Value
+from tap.adql.operands import Value, combined
+from tap.adql.scopes import Scope, Translate
 from tap.adql.sky import regions
+from tap.adql.sky.coverage import with_moc
 from tap.adql.sky.frames import common_frame
 from tap.adql.sky.geometry import (
     Circle,
-    Coverage,
     Membership,
     Point,
     Polygon,
     Proximity,
-    Stored,
     Test,
     as_circle,
     as_point,
-    circle_of_bound,
     computed,
-    constant_coordinates,
-    coordinates_of,
-    in_moc,
     number,
     plane_of,
     polygon_array,
     sound,
-    spherical,
     within,
 )
-from tap.adql.sky.mocs import MAX_ORDER, Moc, cell_radius
+from tap.adql.sky.pgsphere import both_spherical, bounds_touch, is_small, is_spherical, spherical_test
 from tap.adql.syntax import ast
-from tap.adql.types import DOUBLE, GEOMETRIES, Kind
+from tap.adql.types import GEOMETRIES, Kind
 from vo.core.tables import Column, Datatype
-
-Translate: TypeAlias = Callable[[ast.Value, Scope], Value]
-
-MAX_SHAPE_ORDER = 10
-"""The finest order of the cells by which a shape is compared with a MOC."""
 
 
 def test(node: ast.Call, scope: Scope, translate: Translate) -> Value:
-    """Translate CONTAINS and INTERSECTS."""
-    if len(node.arguments) != 2:
-        raise ADQLError(f"{node.function} takes 2 arguments, not {len(node.arguments)}.", node.position)
+    """Translate CONTAINS and INTERSECTS.
+
+    Raises
+    ------
+    ADQLError
+        If an argument is no geometry, both are in different frames, or the question has no answer.
+    """
     first, second = (translate(argument, scope) for argument in node.arguments)
     for part in (first, second):
         if part.kind not in GEOMETRIES and part.kind is not Kind.MOC:
@@ -58,8 +48,8 @@ def test(node: ast.Call, scope: Scope, translate: Translate) -> Value:
     common_frame((first, second), scope.context)
     if node.function == "INTERSECTS" and second.kind is Kind.POINT:
         first, second = second, first  # a point intersects what contains it
-    found, condition = _tested(node, first, second, scope)
-    near = _bounds_touch(first, second) if scope.context.dialect.pgsphere else None
+    found, condition = _tested(node, first, second)
+    near = bounds_touch(first, second)
     if near is not None:
         condition = f"({near} AND {condition})"
     column = Column(node.function.lower(), Datatype.INT)
@@ -67,7 +57,7 @@ def test(node: ast.Call, scope: Scope, translate: Translate) -> Value:
     return replace(translated, condition=condition, test=found)
 
 
-def _tested(node: ast.Call, first: Value, second: Value, scope: Scope) -> tuple[Test | None, str]:
+def _tested(node: ast.Call, first: Value, second: Value) -> tuple[Test | None, str]:
     """Return the test that an index may serve, and the condition that is always right."""
     kinds = (first.kind, second.kind)
     if second.kind is Kind.POINT:
@@ -76,53 +66,16 @@ def _tested(node: ast.Call, first: Value, second: Value, scope: Scope) -> tuple[
         near = Proximity(as_point(first), as_point(second), number(0.0, node.position), strict=False)
         return near, within(near)
     if Kind.MOC in kinds:
-        _need_pgsphere(node, scope)
-        return _with_moc(node, first, second)
+        return with_moc(node.function, first, second)
     if kinds == (Kind.POINT, Kind.CIRCLE):
         return _point_in_circle(first, second)
     if kinds == (Kind.POINT, Kind.POLYGON):
         return _point_in_polygon(first, second)
     if kinds == (Kind.CIRCLE, Kind.CIRCLE):
         return _two_circles(node, first, second)
-    if scope.context.dialect.pgsphere and _both_spherical(first, second):
-        return None, _spherical_test("<@" if node.function == "CONTAINS" else "&&", first, second)
+    if both_spherical(first, second):
+        return None, spherical_test("<@" if node.function == "CONTAINS" else "&&", first, second)
     return _regions(node.function, first, second)
-
-
-def _bounds_touch(first: Value, second: Value) -> str | None:
-    """Return the condition, which an index serves, that the circles around stored regions touch something else.
-
-    A region has no such circle where it is NULL or no region; so this may stand beside the exact test everywhere.
-    """
-    stored = [part.geometry.bound if isinstance(part.geometry, Stored) else None for part in (first, second)]
-    if stored == [None, None]:
-        return None
-    sides = [
-        circle_of_bound(bound) if bound is not None else _around(part)
-        for bound, part in zip(stored, (first, second), strict=True)
-    ]
-    if None in sides:
-        return None
-    if Kind.POINT in (first.kind, second.kind):
-        point, region = sides if first.kind is Kind.POINT else sides[::-1]
-        return f"{region} OPERATOR(public.@>) {point}"
-    return f"{sides[0]} OPERATOR(public.&&) {sides[1]}"
-
-
-def _around(part: Value) -> str | None:
-    """Return a point, or a circle around a constant region, as pgSphere's type."""
-    if part.kind is Kind.POINT:
-        return spherical(part)
-    bound = None
-    if isinstance(part.geometry, Polygon) and (flat := plane_of(part.geometry)) is not None:
-        bound = (flat.lon, flat.lat, flat.radius)
-    if isinstance(part.geometry, Circle):
-        centre, radius = constant_coordinates(part.geometry.centre), part.geometry.radius.constant
-        bound = (*centre, float(radius)) if centre is not None and radius is not None else None
-    if bound is None or bound[2] > 89:
-        return None
-    lon, lat, radius = bound
-    return f"'<({lon!r}d,{lat!r}d),{radius * (1 + 1e-9) + 1e-9!r}d>'::public.scircle"
 
 
 # ---- points ---------------------------------------------------------------------------------------------------------
@@ -134,16 +87,15 @@ def _point_in_circle(first: Value, second: Value) -> tuple[Test | None, str]:
     exact = within(near)
     if circle.radius.constant is None:  # every distance is less than NaN
         exact = within(replace(near, radius=replace(circle.radius, sql=f"NULLIF({circle.radius.sql}, 'NaN')")))
-    small = circle.radius.constant is not None and float(circle.radius.constant) < 90  # pgSphere takes no others
-    if _is_spherical(second) or (_is_spherical(first) and small):
-        return None, f"({_spherical_test('<@', first, second)} AND {exact})"
+    if is_spherical(second) or (is_spherical(first) and is_small(second)):
+        return None, f"({spherical_test('<@', first, second)} AND {exact})"
     return near, exact
 
 
 def _point_in_polygon(first: Value, second: Value) -> tuple[Test | None, str]:
     point = as_point(first)
-    if _is_spherical(second):
-        return None, _spherical_test("<@", first, second)
+    if is_spherical(second):
+        return None, spherical_test("<@", first, second)
     polygon = second.geometry
     flat = plane_of(polygon) if isinstance(polygon, Polygon) else None
     if flat is None or not isinstance(polygon, Polygon):
@@ -164,33 +116,22 @@ def _two_circles(node: ast.Call, first: Value, second: Value) -> tuple[Test | No
         small, large = (float(size or 0) for size in sizes)
         limit = number(180.0 if large == 180 else large + sign * small, node.position)
     else:
-        radii = (other.radius, one.radius)
-        like = combined("", Column("", Datatype.DOUBLE), DOUBLE, Kind.NUMBER, node.position, radii)
         inner, outer = one.radius.sql, other.radius.sql
         # No circle has a radius below 0; the whole sky contains everything.
         known = f"{inner} BETWEEN 0 AND 180 AND {outer} BETWEEN 0 AND 180"
         limit = computed(
             f"(CASE WHEN {known} AND {outer} < 180 THEN {outer} {'+' if sign > 0 else '-'} {inner} "
             f"WHEN {known} THEN 180 END)",
-            like,
+            other.radius,
+            one.radius,
         )
     near = Proximity(one.centre, other.centre, limit, strict=False)
     exact = within(near)
-    if _is_spherical(first) or _is_spherical(second):
-        small_enough = all(_is_spherical(part) or _small(part) for part in (first, second))
-        if small_enough:
-            operator = "<@" if node.function == "CONTAINS" else "&&"
-            return None, f"({_spherical_test(operator, first, second)} AND {exact})"
+    sides = (first, second)
+    if any(map(is_spherical, sides)) and all(is_spherical(part) or is_small(part) for part in sides):
+        operator = "<@" if node.function == "CONTAINS" else "&&"
+        return None, f"({spherical_test(operator, first, second)} AND {exact})"
     return (near if limit.constant is None or float(limit.constant) >= 0 else None), exact
-
-
-def _small(part: Value) -> bool:
-    """Whether a circle is constant and not too large for pgSphere."""
-    return (
-        isinstance(part.geometry, Circle)
-        and part.geometry.radius.constant is not None
-        and float(part.geometry.radius.constant) < 90
-    )
 
 
 def _regions(function: str, first: Value, second: Value) -> tuple[Test | None, str]:
@@ -238,85 +179,3 @@ def _array(polygon: Value) -> str:
     if flat is not None and not flat.central:
         raise ADQLError("The polygon is too large to be compared with a region.", polygon.position)
     return polygon_array(polygon)
-
-
-def _spherical_test(operator: str, first: Value, second: Value) -> str:
-    """Test two geometries by pgSphere."""
-    return f"({spherical(first)} OPERATOR(public.{operator}) {spherical(second)})"
-
-
-def _is_spherical(part: Value) -> bool:
-    """Whether a geometry is stored as pgSphere's type, on which an index of the kind GiST may stand."""
-    return isinstance(part.geometry, Stored) and not part.geometry.sql_type.endswith("[]")
-
-
-def _both_spherical(first: Value, second: Value) -> bool:
-    """Whether pgSphere can test two regions: one is of its type, the other too or a constant that it takes."""
-    stored = [_is_spherical(part) for part in (first, second)]
-    if all(stored) or not any(stored):
-        return all(stored)
-    other = second if stored[0] else first
-    if other.kind is Kind.CIRCLE:
-        return _small(other)
-    return isinstance(other.geometry, Polygon) and coordinates_of(other.geometry) is not None
-
-
-def _need_pgsphere(node: ast.Call, scope: Scope) -> None:
-    if not scope.context.dialect.pgsphere:
-        raise ADQLError(f"{node.function} with a MOC is not offered by this service.", node.position)
-
-
-# ---- coverage maps --------------------------------------------------------------------------------------------------
-
-
-def _with_moc(node: ast.Call, first: Value, second: Value) -> tuple[Test | None, str]:
-    """Test a MOC and something else: a point by itself, a shape by the cells of the MOC's order that it touches."""
-    if first.kind is Kind.POINT:
-        point = as_point(first)
-        exact = in_moc(point, second.sql)
-        if isinstance(second.geometry, Moc):
-            return Membership(point, second.geometry, exact), exact
-        bound = second.geometry.bound if isinstance(second.geometry, Coverage) else None
-        return (Membership(point, bound, exact) if bound is not None else None), exact
-    moc = second if second.kind is Kind.MOC else first
-    if isinstance(moc.geometry, Moc):
-        order = str(min(moc.geometry.order, MAX_SHAPE_ORDER))
-    else:
-        order = f"LEAST(public.max_order({moc.sql}), {MAX_SHAPE_ORDER})"
-    one, other = (part.sql if part.kind is Kind.MOC else smoc(part, order) for part in (first, second))
-    return None, f"({one} OPERATOR(public.{'<@' if node.function == 'CONTAINS' else '&&'}) {other})"
-
-
-def smoc(part: Value, order: str) -> str:
-    """Return the MOC of the cells of an order that a geometry touches."""
-    if part.kind is Kind.POLYGON and not _is_spherical(part):
-        constant = isinstance(part.geometry, Polygon) and coordinates_of(part.geometry) is not None
-        if not constant:
-            hint = "Polygons of numbers can, such as POLYGON(10, 20, 11, 20, 11, 21)."
-            raise ADQLError("A polygon that differs from row to row cannot become a MOC.", part.position, hint=hint)
-    if part.kind is Kind.CIRCLE and not _is_spherical(part):
-        circle = as_circle(part)
-        if circle.radius.constant is None:
-            radius = circle.radius.sql
-            bounded = replace(circle.radius, sql=f"(CASE WHEN {radius} BETWEEN 0 AND 90 THEN {radius} END)")
-            part = replace(part, geometry=Circle(circle.centre, bounded))
-        elif float(circle.radius.constant) > 90:
-            raise ADQLError("A circle of more than 90 degrees cannot become a MOC.", part.position)
-    return f"public.smoc({order}, {spherical(part)})"
-
-
-def bound_of_cells(part: Value, order: int) -> Circle | None:
-    """Return a circle that holds all cells of an order that a constant shape touches; None for other shapes."""
-    if isinstance(part.geometry, Polygon):
-        flat = plane_of(part.geometry)
-        if flat is None:
-            return None
-        centre, radius = Point(number(flat.lon, part.position), number(flat.lat, part.position)), flat.radius
-    elif isinstance(part.geometry, Circle) and part.geometry.radius.constant is not None:
-        centre, radius = part.geometry.centre, float(part.geometry.radius.constant)
-    elif isinstance(part.geometry, Point):
-        centre, radius = part.geometry, 0.0
-    else:
-        return None
-    wide = radius + 4 * math.degrees(cell_radius(min(order, MAX_ORDER)))
-    return Circle(centre, number(min(wide, 180.0), part.position))

@@ -92,6 +92,11 @@ def angle(first: Vector, second: Vector) -> float:
     return math.degrees(2 * math.asin(min(1.0, math.dist(first, second) / 2)))
 
 
+def cap(radius: float) -> float:
+    """Return which part of the sky a circle of a radius in degrees covers."""
+    return (1 - math.cos(math.radians(min(radius, 180.0)))) / 2
+
+
 def cross(a: Vector, b: Vector) -> Vector:
     """Return the normal of a great circle through two directions."""
     return a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]

@@ -33,8 +33,10 @@ _FORMS = {
     "COORD1": "COORD1(point)",
     "COORD2": "COORD2(point)",
     "COORDSYS": "COORDSYS(geometry)",
+    "COUNT": "COUNT(*) or COUNT(x)",
     "DISTANCE": "DISTANCE(point, point) or DISTANCE(longitude, latitude, longitude, latitude)",
     "INTERSECTS": "1 = INTERSECTS(geometry, geometry)",
+    "LOG": "LOG(x), the natural logarithm, or LOG10(x)",
     "LOWER": "LOWER(string)",
     "MOD": "MOD(x, y)",
     "PI": "PI()",
@@ -102,7 +104,7 @@ def check_call(node: ast.Call) -> None:
         If it has too few or too many arguments, or one of a sort that the function does not take.
     """
     function = node.function
-    arguments = _without_system(node) if function in _CONSTRUCTORS else node.arguments
+    arguments = without_system(node) if function in _CONSTRUCTORS else node.arguments
     count = len(arguments)
     if function == "POLYGON":
         _check_polygon(node, arguments)
@@ -127,11 +129,16 @@ def check_call(node: ast.Call) -> None:
             raise ADQLError(message, arguments[1].position)
 
 
+def form_of(function: str) -> str:
+    """Return how one of ADQL's own functions is called."""
+    return _FORMS.get(function, f"{function}(x)")
+
+
 def _hint(function: str) -> str:
-    return f"Write {_FORMS.get(function, f'{function}(x)')}."
+    return f"Write {form_of(function)}."
 
 
-def _without_system(node: ast.Call) -> tuple[ast.Value, ...]:
+def without_system(node: ast.Call) -> tuple[ast.Value, ...]:
     """Return the arguments of a constructor without the coordinate system that ADQL 2.0 puts first."""
     arguments = node.arguments
     if not arguments or isinstance(arguments[0], ast.String):
@@ -175,9 +182,10 @@ def _refuse(node: ast.Call, arguments: Sequence[ast.Value], sorts: Sequence[Sort
     for argument in arguments:
         found = sort_of(argument)
         if found is not None and found in sorts:
-            raise ADQLError(
-                f"{node.function} does not take {found.value} here.", argument.position, hint=_hint(node.function)
-            )
+            hint = _hint(node.function)
+            if found is Sort.TEXT and node.function in _CONSTRUCTORS:
+                hint += " Angles are in degrees: ivo_hms_to_degrees and ivo_dms_to_degrees convert strings."
+            raise ADQLError(f"{node.function} does not take {found.value} here.", argument.position, hint=hint)
 
 
 def _is_integer(node: ast.Value) -> bool:

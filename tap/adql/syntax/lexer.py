@@ -13,7 +13,7 @@ from lark.lexer import Lexer
 from tap.adql.dialect import Dialect
 from tap.adql.errors import ADQLError
 from tap.adql.limits import MAX_CHARACTERS, MAX_DEPTH, MAX_TOKENS
-from tap.adql.syntax.words import AGGREGATES, FUNCTIONS, INSTEAD, KEYWORDS, OPTIONAL, UNUSED
+from tap.adql.syntax.words import AGGREGATES, CALLED, FUNCTIONS, INSTEAD, KEYWORDS, OPTIONAL, UNUSED
 
 # The grammar never looks at these words once they have led it; Lark drops tokens whose name begins with "_".
 _SILENT = frozenset(
@@ -49,18 +49,39 @@ _SIGNS = {
     "%": "PERCENT",
 }
 _CALLED = re.compile(r"\s*\(", re.ASCII)
+_REST = re.compile(r"\w{0,40}", re.ASCII)
+_SEXAGESIMAL = re.compile(r"[0-9]+[hdms]([0-9.]+[hdms]?)*")
 _TOO_MUCH = "Split it into several queries."
-_NOT_HERE = {
+_ANGLE = "Angles are in degrees: 5 / 3600. for five arcseconds, ivo_hms_to_degrees('3:47:00') for hours."
+_NO_PARAMETERS = ("{} has no meaning in ADQL.", "A query has no parameters: write the value itself.")
+_MINUS = ("{} is not the minus sign of ADQL.", "Write -.")
+_SINGLE = ("{} does not quote strings in ADQL.", "Strings are written in straight single quotes: 'M31'.")
+_DOUBLE = ("{} quotes nothing in ADQL.", "Strings are written in straight single quotes: 'M31'.")
+_NOT_HERE: dict[str, tuple[str, str | None]] = {
     "'": ("A string begins here and does not end.", "A quote in it is written ''."),
     '"': ("A quoted name begins here and is empty or does not end.", None),
     "`": ("` does not quote names in ADQL.", "Names are written in double quotes."),
-    ":": (": has no meaning in ADQL.", "Types are converted by CAST(x AS type)."),
+    ":": (": has no meaning in ADQL.", "A query has no parameters: write the value itself."),
     "&": ("& is not an operator of ADQL.", "Conditions are joined by AND, bits by the function bitwise_and."),
     "|": ("| is not an operator of ADQL.", "Conditions are joined by OR, strings by ||, bits by bitwise_or."),
     "^": ("^ is not an operator of ADQL.", "Write POWER(x, y), or bitwise_xor for bits."),
     "~": ("~ is not an operator of ADQL.", "Write LIKE for patterns, bitwise_not for bits."),
     "!": ("! is not an operator of ADQL.", "Write NOT before a condition, and <> or != for unequal."),
-    "[": ("Elements of arrays are not taken by brackets in ADQL.", None),
+    "[": (
+        "Square brackets have no meaning in ADQL.",
+        "Lists stand in parentheses, names in double quotes; array_element(x, 1) takes the first element of an array.",
+    ),
+    "#": ("# has no meaning in ADQL.", "-- begins a comment, to its line's end."),
+    "_": ("A name does not begin with _.", "Write such a name in double quotes."),
+    **dict.fromkeys("?$@{", _NO_PARAMETERS),
+    **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212", _MINUS),
+    **dict.fromkeys("\u2018\u2019\u00b4", _SINGLE),
+    **dict.fromkeys("\u201c\u201d\u201e\u00ab\u00bb", _DOUBLE),
+    "\u2260": ("{} is not an operator of ADQL.", "Write <>."),
+    "\u2264": ("{} is not an operator of ADQL.", "Write <=."),
+    "\u2265": ("{} is not an operator of ADQL.", "Write >=."),
+    "\u00b0": ("{} has no meaning in ADQL.", _ANGLE),
+    "\u00d7": ("{} is not an operator of ADQL.", "Write *."),
 }
 """What is wrong with a character that begins no word, and what to write instead."""
 
@@ -100,7 +121,7 @@ class TokenLexer(Lexer):
     def __init__(self, _configuration: object) -> None:
         pass
 
-    def lex(self, lexer_state: Any, parser_state: Any = None) -> Iterator[Token]:  # noqa: ARG002
+    def lex(self, lexer_state: Any, parser_state: Any = None) -> Iterator[Token]:  # noqa: ARG002  (Lark calls it so)
         """Return the tokens one by one; the text that Lark passes is the list of tokens itself."""
         return iter(lexer_state)
 
@@ -131,8 +152,7 @@ def tokens(query: str, dialect: Dialect) -> list[Word]:
             if kind == "FREE":
                 kind = _free(query, text, match.end())
             elif kind == "UNUSED":
-                hint = INSTEAD.get(text.upper()) or quote_hint(text)
-                raise ADQLError(f"{text} is a reserved word of SQL.", position, hint=hint)
+                raise _reserved(query, text, match, first=not found)
         elif kind == "NUMBER":
             kind = _number(query, text, match.end(), dialect)
         elif kind == "SIGN":
@@ -152,7 +172,7 @@ def tokens(query: str, dialect: Dialect) -> list[Word]:
             if found and found[-1].type == "STRING" and not dialect.adjacent_strings:
                 raise ADQLError("A string follows a string.", position, hint="Join them by ||.")
         elif kind == "OTHER":
-            raise _unreadable(text, position)
+            raise _unreadable(query, position)
         if len(found) == MAX_TOKENS:
             raise ADQLError(f"The query has more than {MAX_TOKENS} words.", position, hint=_TOO_MUCH)
         found.append(Word(kind, text, position))
@@ -168,7 +188,8 @@ def _kinds(dialect: Dialect) -> dict[str, str]:
     for word, option in OPTIONAL.items():
         if getattr(dialect, option):
             kinds[word] = f"_{word}" if word in _SILENT else word
-    return kinds | {word.upper(): "FREE" for word in dialect.free_words if word.upper() in kinds}
+    free = dialect.free_words | {"cot"}  # in the grammar of ADQL, but not in its list of reserved words
+    return kinds | {word.upper(): "FREE" for word in free if word.upper() in kinds}
 
 
 def _free(query: str, text: str, end: int) -> str:
@@ -182,8 +203,20 @@ def _number(query: str, text: str, end: int, dialect: Dialect) -> str:
     """Return the kind of a number; what follows it must not run into it."""
     follows = query[end : end + 1]
     if follows == "." or (not dialect.glued_numbers and (follows.isalnum() or follows == "_")):
-        raise ADQLError(f"The number {text} runs into {follows!r}.", end, hint="Put a blank between them.")
+        raise ADQLError(f"The number {text} runs into {follows!r}.", end, hint=_glued(query, text, end))
     return "INTEGER_LITERAL" if text.isdigit() else "DECIMAL_LITERAL"
+
+
+def _glued(query: str, text: str, end: int) -> str:
+    """Return the hint for a number that runs into a word."""
+    word = text + (found.group() if (found := _REST.match(query, end)) else "")
+    if word[:2].lower() == "0x":
+        return "ADQL has no hexadecimal numbers."
+    if _SEXAGESIMAL.fullmatch(word):
+        return _ANGLE
+    if not text.isdigit():
+        return "Put a blank between them."
+    return f'Put a blank between them; a name that begins with a digit is quoted: "{word}".'
 
 
 def _comment_end(query: str, position: int, dialect: Dialect) -> int:
@@ -201,9 +234,28 @@ def quote_hint(word: str) -> str:
     return f'To use it as a name write it in double quotes: "{word}".'
 
 
-def _unreadable(character: str, position: int) -> ADQLError:
+def _reserved(query: str, text: str, match: re.Match[str], *, first: bool) -> ADQLError:
+    """Return the error for a word that SQL reserves and ADQL does not use."""
+    word = text.upper()
+    hint = INSTEAD.get(word) or quote_hint(text)
+    if first:
+        hint = "A query begins with SELECT; tap_schema.tables and tap_schema.columns tell what there is."
+    elif word in CALLED and _CALLED.match(query, match.end()):
+        hint = CALLED[word]
+    return ADQLError(f"{text} is a reserved word of SQL.", match.start(), hint=hint)
+
+
+def _unreadable(query: str, position: int) -> ADQLError:
     """Return the error for a character that begins no token."""
-    if character in _NOT_HERE:
-        message, hint = _NOT_HERE[character]
-        return ADQLError(message, position, hint=hint)
-    return ADQLError(f"{character!r} (U+{ord(character):04X}) cannot stand here.", position)
+    character = query[position]
+    message, hint = _NOT_HERE.get(character, ("{} cannot stand here.", None))
+    if character in "'\":" and query[position - 1 : position].isdigit():
+        hint = _ANGLE
+    elif query.startswith("::", position):
+        hint = "Types are converted by CAST(x AS type)."
+    elif character.isspace():
+        hint = "Write an ordinary blank."
+    if not character.isascii() or character not in _NOT_HERE:
+        shown = f"{character!r} (U+{ord(character):04X})"
+        return ADQLError(message.format(shown), position, hint=hint)
+    return ADQLError(message.format(character), position, hint=hint)

@@ -17,32 +17,11 @@ from tap.adql.errors import ADQLError
 from tap.adql.limits import check_length
 from tap.adql.syntax import ast
 from tap.adql.syntax.checks import check_call, check_operands
-from tap.adql.syntax.lexer import LarkToken, TokenLexer, Word, quote_hint, tokens
+from tap.adql.syntax.lexer import LarkToken, TokenLexer, Word, tokens
+from tap.adql.syntax.mistakes import unexpected
 from tap.adql.syntax.tables import TableParser
-from tap.adql.syntax.words import RESERVED
 
 _LARGEST_BIGINT = 2**63 - 1
-_WORDS = {
-    "$END": "the end of the query",
-    "IDENTIFIER": "a name",
-    "DELIMITED": "a name",
-    "FUNCTION": "a function",
-    "AGGREGATE": "a function",
-    "STRING": "a string",
-    "INTEGER_LITERAL": "a number",
-    "DECIMAL_LITERAL": "a number",
-    "COMPARE": "a comparison",
-    "_CONCAT": "||",
-    "_OPEN": "(",
-    "_CLOSE": ")",
-    "_COMMA": ",",
-    "_DOT": ".",
-    "STAR": "*",
-    "SLASH": "/",
-    "PLUS": "+",
-    "MINUS": "-",
-    "SEMICOLON": ";",
-}
 
 
 def parse(query: str, dialect: Dialect | None = None) -> ast.Statement:
@@ -65,7 +44,8 @@ def parse(query: str, dialect: Dialect | None = None) -> ast.Statement:
         try:
             lark.parse(list(map(LarkToken.of, words)))
         except UnexpectedToken as error:
-            raise _unexpected(error, query, words) from None
+            expected = frozenset(error.accepts or error.expected)
+            raise unexpected(query, words, error.token, expected, dialect) from None
         raise AssertionError("Lark reads what its table does not")
     return statement
 
@@ -90,48 +70,6 @@ def build_parser(*, strict: bool = False, building: bool = False) -> Lark:
     grammar = files("tap.adql.syntax").joinpath("grammar.lark").read_text(encoding="utf-8")
     builder = _Builder() if building else None
     return Lark(grammar, parser="lalr", lexer=TokenLexer, transformer=builder, maybe_placeholders=True, strict=strict)
-
-
-def _unexpected(error: UnexpectedToken, query: str, words: Sequence[Word]) -> ADQLError:
-    """Translate Lark's error."""
-    accepted = sorted({_WORDS.get(name, name.removeprefix("_")) for name in error.accepts or error.expected})
-    expected = f"Expected here: {' '.join(accepted[:16])}{' …' if len(accepted) > 16 else ''}."
-    token = error.token
-    place = len(query) if token.type == "$END" else token.start_pos or 0
-    before = next((word for word in reversed(words) if word.position < place), None)
-    if before is not None and before.type in ("FUNCTION", "AGGREGATE", "COUNT") and token.type != "_OPEN":
-        message = f"{before} is a function of ADQL; its arguments are missing."
-        return ADQLError(message, before.position, hint=quote_hint(before))
-    if token.type == "$END":
-        return ADQLError("The query ends too early.", len(query.rstrip()), hint=expected)
-    hint = _known_mistake(before, token)
-    if token.upper() in RESERVED:
-        if hint is None:
-            quote = f"{quote_hint(token)} " if {"IDENTIFIER", "DELIMITED"} & error.expected else ""
-            hint = quote + expected
-        return ADQLError(f"The reserved word {token} cannot stand here.", token.start_pos, hint=hint)
-    shown = token if len(token) <= 40 else f"{token[:40]}…"
-    return ADQLError(f"{shown} cannot stand here.", token.start_pos, hint=hint or expected)
-
-
-def _known_mistake(before: Word | None, token: Token) -> str | None:
-    """Return what to write instead of what other dialects of SQL have; None for all other errors."""
-    previous = "" if before is None else before.upper()
-    match previous, token.upper():
-        case ("LIMIT", _) if token.type == "INTEGER_LITERAL":
-            return f"ADQL has no LIMIT: write SELECT TOP {token}."
-        case ("(", "SELECT" | "WITH"):
-            return "A query in parentheses stands behind FROM, JOIN, IN and EXISTS only: join it instead."
-        case ("IS", word) if word not in ("NOT", "NULL"):
-            return "ADQL has IS NULL and IS NOT NULL; other values are compared by = and <>."
-        case ("=", "="):
-            return "Values are compared by one =."
-        case (",", "FROM" | "WHERE" | "GROUP" | "ORDER" | "HAVING" | ")"):
-            return "Remove the comma before it."
-        case ("SELECT", "FROM"):
-            return "Write what to select, or * for all columns."
-        case _:
-            return None
 
 
 def _identifier(token: Word) -> ast.Identifier:
@@ -239,6 +177,13 @@ class _Builder(Transformer[Token, Any]):
     def derived_table(self, children: list[Any]) -> ast.DerivedTable:
         query, alias = children
         return ast.DerivedTable(query.position, query, _identifier(alias))
+
+    def named_join(self, children: list[Any]) -> ast.DerivedTable:
+        """Read ``(a JOIN b …) AS c`` as the query for all columns that it stands for in SQL-92."""
+        joined, alias = children
+        place = joined.position
+        select = ast.Select(place, False, None, (ast.Star(place, ()),), (joined,), None, (), None)
+        return ast.DerivedTable(place, ast.Query(place, select, (), None), _identifier(alias))
 
     def joined(self, children: list[Any]) -> ast.Joined:
         check_length(children, limits.MAX_JOINED, "Tables of a join")

@@ -45,15 +45,30 @@ INSTEAD = {
     "CURRENT_DATE": "Write the time as CAST('2026-01-31T12:00:00' AS TIMESTAMP).",
     "CURRENT_TIMESTAMP": "Write the time as CAST('2026-01-31T12:00:00' AS TIMESTAMP).",
     "ESCAPE": "ADQL's LIKE has no escape character.",
-    "FALSE": "A boolean is compared with a string: flag = 'false'.",
+    "FALSE": "A boolean is compared with a string: flag = 'false'; CONTAINS and INTERSECTS are 1 or 0.",
     "FETCH": "Write TOP n behind SELECT to limit the rows.",
     "FLOAT": "Write REAL or DOUBLE PRECISION.",
     "INT": "Write INTEGER.",
+    "INTO": "A query stores nothing; its result is the answer.",
     "NULLIF": "ADQL has no NULLIF; COALESCE replaces NULLs.",
     "NUMERIC": "Write DOUBLE PRECISION.",
-    "TRUE": "A boolean is compared with a string: flag = 'true'.",
+    "TRUE": "A boolean is compared with a string: flag = 'true'; CONTAINS and INTERSECTS are 1 or 0.",
 }
 """What to write instead of a reserved word that ADQL has no use for but people write."""
+
+CALLED = {
+    "CHARACTER_LENGTH": "Write esdc_length(string).",
+    "CHAR_LENGTH": "Write esdc_length(string).",
+    "CONVERT": "Types are converted by CAST(x AS type).",
+    "EXTRACT": "Times are compared with strings such as '2016-01-31'; ivo_to_mjd makes numbers of them.",
+    "NULLIF": "Write esdc_nullif(x, y).",
+    "POSITION": "Write esdc_position(part, string).",
+    "SUBSTRING": "Write esdc_substring(string, start, length).",
+    "TRANSLATE": "Write esdc_translate(string, from, to).",
+    "TRIM": "Write esdc_trim(string).",
+    "YEAR": "Times are compared with strings such as '2016-01-31'; ivo_to_mjd makes numbers of them.",
+}
+"""The same for reserved words that stand before a parenthesis."""
 
 RESERVED = FUNCTIONS | AGGREGATES | KEYWORDS | UNUSED
 

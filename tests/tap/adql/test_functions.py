@@ -31,7 +31,7 @@ from tap.adql.units import power_unit, product_unit
 from vo.core.errors import UnavailableError
 from vo.core.tables import Datatype
 
-from .test_database import SESSION, separation
+from .brute_force import SESSION, separation
 
 COUNT = 4000
 UDFS = SHIPPED.user_defined

@@ -316,6 +316,7 @@ SETS: list[tuple[str, list[Any]]] = [
     ("SELECT 'a' AS s FROM targets UNION SELECT 'bcd' FROM targets UNION SELECT '' FROM fields", ["", "a", "bcd"]),
     ("SELECT id FROM targets WHERE id IN (SELECT id FROM targets INTERSECT SELECT field_id FROM fields)", [1, 2, 3]),
     ("SELECT TOP 1 id FROM targets WHERE id = 7 UNION ALL SELECT TOP 1 id FROM targets WHERE id = 7", [7, 7]),
+    ("(SELECT TOP 2 id FROM targets ORDER BY id DESC) UNION SELECT TOP 1 id FROM targets ORDER BY 1 OFFSET 1", [3, 7]),
 ]
 
 
@@ -358,8 +359,8 @@ def test_values(expression: str, expected: Any, run: Run) -> None:
 
 
 REFUSED = [
-    ("SELECT id FROM targets ORDER BY 2", 33, "1 columns"),
-    ("SELECT id FROM targets ORDER BY 0", 33, "1 columns"),
+    ("SELECT id FROM targets ORDER BY 2", 33, "one column"),
+    ("SELECT id FROM targets ORDER BY 0", 33, "one column"),
     ("SELECT ra AS a, dec AS A FROM bright ORDER BY a", 47, "ambiguous"),
     ("SELECT * FROM bright AS a, targets AS b ORDER BY ra", 50, "ambiguous"),
     ("SELECT ra FROM bright ORDER BY MAX(dec)", 8, "many values"),

@@ -117,6 +117,8 @@ RULES: dict[str, Column] = {
     "SELECT 2 * ra AS n FROM bright": number("n", "double", "deg"),
     "SELECT ra / 2 AS n FROM bright": number("n", "double", "deg"),
     "SELECT ra * source_id AS n FROM bright": number("n", "double"),
+    "SELECT ra * dec AS n FROM bright": number("n", "double", "deg**2"),
+    "SELECT ra / dec AS n FROM bright": number("n", "double", "deg/deg"),
     "SELECT -ra AS n FROM bright": number("n", "double", "deg"),
     "SELECT -phot_g_mean_mag AS n FROM bright": number("n", "float", "mag"),
     "SELECT -quality AS n FROM bright": number("n", "short"),
@@ -179,6 +181,11 @@ RULES: dict[str, Column] = {
     "SELECT AVG(quality) AS n FROM bright": number("n", "double"),
     "SELECT AVG(quality) FROM bright": number("avg_quality", "double"),
     "SELECT MAX(quality) FROM bright": number("max_quality", "unsignedByte"),
+    "SELECT MAX(phot_g_mean_mag) FROM bright": number(
+        "max_phot_g_mean_mag", "float", "mag", "phot.mag;stat.max;em.opt"
+    ),
+    "SELECT AVG(phot_g_mean_mag) AS n FROM bright": number("n", "double", "mag", "phot.mag;stat.mean;em.opt"),
+    "SELECT SUM(source_id) AS n FROM bright": number("n", "long", None, "meta.id;meta.main"),
     "SELECT MIN(name) FROM bright": text("min_name"),
     "SELECT MAX(seen) FROM bright": like(SEEN, "max_seen"),
     "SELECT COUNT(*) + 1 AS n FROM bright": number("n", "long"),
@@ -188,6 +195,7 @@ RULES: dict[str, Column] = {
     # Geometry: DALI's arrays.
     "SELECT POINT(ra, dec) AS p FROM bright": shape("p", "point", "2", "pos"),
     "SELECT CIRCLE(ra, dec, 1) AS p FROM bright": shape("p", "circle", "3"),
+    "SELECT BOX(ra, dec, 1, 1) AS p FROM bright": shape("p", "polygon", "*"),
     "SELECT CONTAINS(POINT(ra, dec), CIRCLE(1, 2, 3)) AS n FROM bright": number("n", "int"),
     "SELECT DISTANCE(ra, dec, 1, 2) AS n FROM bright": number("n", "double", "deg", "pos.angDistance"),
     "SELECT AREA(CIRCLE(1, 2, 3)) AS n FROM bright": number("n", "double", "deg**2", "phys.angArea"),

@@ -16,7 +16,7 @@ from tap.adql.functions.operators import check_function_sql, read_functions
 from vo.core.errors import ConfigurationError
 from vo.core.tables import Column, Datatype
 
-from .test_database import SESSION
+from .brute_force import SESSION
 
 PAGE = Path(__file__).resolve().parents[3] / "docs/operator/functions.md"
 MORE = """

@@ -92,7 +92,7 @@ PLANS = [
         [f"reads all {BIG_ROWS:,} rows of demo.big", "drops duplicates among about # rows"],
     ),
     (
-        "SELECT hip FROM hipparcos.hip2 WHERE hip NOT IN (SELECT hip FROM hipparcos.hip2 WHERE plx < 1)",
+        "SELECT hip, plx FROM hipparcos.hip2 WHERE hip NOT IN (SELECT hip FROM hipparcos.hip2 WHERE plx < 1)",
         [
             "reads all 117,955 rows of hipparcos.hip2 and keeps about # rows",
             "reads all 117,955 rows of hipparcos.hip2 and keeps about # rows",
