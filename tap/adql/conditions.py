@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from tap.adql.errors import ADQLError
-from tap.adql.limits import MAX_TERMS, check_length
+from tap.adql.limits import MAX_PATTERN, MAX_TERMS, check_length
 from tap.adql.operands import Value, instant, require, ungrouped
 from tap.adql.planner.predicates import Predicate, all_of, negation, one_of, written
 from tap.adql.planner.ranges import MIRRORED, prefix_among, prefix_between, prefix_comparison
@@ -271,7 +271,12 @@ def _like(node: ast.Like, scope: Scope) -> Predicate:
     word = "ILIKE" if node.ignore_case else "LIKE"
     operand = require(_operand(node.operand, scope), (Kind.TEXT,), word)
     pattern = require(_operand(node.pattern, scope), (Kind.TEXT,), word)
-    text = f"{pattern.sql} ESCAPE {string_literal(node.escape or '')}"
+    if isinstance(pattern.constant, str) and len(pattern.constant) > MAX_PATTERN:
+        raise ADQLError(f"A pattern of {word} has at most {MAX_PATTERN} characters.", pattern.position)
+    sql = pattern.sql
+    if pattern.constant is None and (pattern.origin is None or pattern.origin[0].table is None):  # it may be any length
+        sql = f"(CASE WHEN pg_catalog.length({sql}) <= {MAX_PATTERN} THEN {sql} END)"
+    text = f"{sql} ESCAPE {string_literal(node.escape or '')}"
     if isinstance(pattern.constant, str) and node.escape is None:
         text = string_literal(pattern.constant.replace("\\", "\\\\"))
     return _simple(f"{operand.sql} {_not(node.negated)}{word} {text}", [operand, pattern])

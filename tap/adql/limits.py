@@ -53,6 +53,10 @@ MAX_SQL = 4_000_000
 MAX_REPEATED = 4_000_000
 """Characters of SQL that ORDER BY may write anew for names of the select list."""
 
+MAX_PATTERN = 1_000
+"""Characters of a pattern of LIKE and of what is looked for in a string: their product with the string's takes time in
+which PostgreSQL hears of nothing, neither of a timeout nor of a client that is gone."""
+
 MAX_SETS = 1_000
 """Queries in one chain of UNION, EXCEPT and INTERSECT."""
 

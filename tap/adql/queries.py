@@ -10,7 +10,7 @@ from tap.adql.conditions import condition
 from tap.adql.context import Context
 from tap.adql.errors import ADQLError
 from tap.adql.exports import SelectList, client_sql, indexed_pairs, select_list, unique_columns
-from tap.adql.limits import MAX_COLUMNS
+from tap.adql.limits import MAX_COLUMNS, MAX_JOINED
 from tap.adql.names import field_name, unique_names
 from tap.adql.operands import Value
 from tap.adql.ordering import check_grouped, group_keys, order_keys, order_of_columns
@@ -112,6 +112,9 @@ def _select(
     """Translate one SELECT with its order and offset."""
     scope = Scope(outer.context, outer if outer.sources else outer.parent)
     trees = resolve_tables(node.tables, scope, subquery)
+    if (tables := _joined(scope)) > MAX_JOINED:
+        message = f"Tables of FROM and of its subqueries: {tables}, and the limit is {MAX_JOINED}."
+        raise ADQLError(message, node.tables[0].position, hint="Split the query into several.")
     from_sql, conditions = emit(trees, node.where, scope, subquery)
     groups = group_keys(node, scope)
     scope.clause = "SELECT"
@@ -155,7 +158,13 @@ def _handed_on(node: ast.Select, sql: str, selected: SelectList, offset: int | N
         rows if node.top is None else min(rows, node.top),
         # An aggregate of all rows has one even where there are none.
         scope.reaches if node.group_by or not scope.aggregated else (),
+        _joined(scope) if whole and not node.distinct else 1,
     )
+
+
+def _joined(scope: Scope) -> int:
+    """Return how many tables PostgreSQL plans together: it takes subqueries of FROM apart where it can."""
+    return sum(source.relation.tables for source in scope.sources)
 
 
 def _items(node: ast.Select, scope: Scope) -> tuple[list[Value], list[str]]:

@@ -52,6 +52,8 @@ class Relation:
         Estimated number of rows.
     reaches : tuple of Reach
         What is known of the rows, of tables of the queries around, for which it has rows.
+    tables : int
+        How many tables PostgreSQL plans together with those around, because it takes the query apart.
     """
 
     sql: str
@@ -60,6 +62,7 @@ class Relation:
     unique: frozenset[str] = frozenset()
     rows: int = 0
     reaches: tuple[Reach, ...] = ()
+    tables: int = 1
 
 
 @dataclass(frozen=True, slots=True)

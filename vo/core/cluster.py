@@ -25,6 +25,11 @@ SUPERUSER = "postgres"
 MAX_SOCKET_PATH = 107
 """Longest path of a Unix socket on Linux, in bytes (sockaddr_un)."""
 
+_PROCESS_MEMORY = max(2**20, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**12)
+"""Kibibytes that one process of PostgreSQL may take for itself: a quarter of the machine's memory, at least 1 GiB. A
+query that wants more ends with an error; without this the kernel would end the whole server."""
+_WITHIN_MEMORY = ("sh", "-c", f'ulimit -S -d {_PROCESS_MEMORY} 2>/dev/null; exec "$@"', "sh")
+
 
 class Cluster:
     """The private cluster of one data folder.
@@ -257,7 +262,7 @@ log_min_duration_statement = 10s
     def _call(self, program: str, *arguments: str | Path) -> tuple[int, str]:
         """Run a program of PostgreSQL as the cluster's user; return its exit status and what it printed."""
         with subprocess.Popen(
-            [self.program(program), *map(str, arguments)],
+            [*_WITHIN_MEMORY, self.program(program), *map(str, arguments)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

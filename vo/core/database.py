@@ -63,6 +63,8 @@ _OF_NAMES = re.compile(
 )
 """Messages about the service's own text or the names in it, which are nobody else's business."""
 
+_TOO_LARGE = re.compile(r"Cannot enlarge string buffer|invalid memory alloc request|requested length too large")
+
 log = structlog.get_logger()
 
 
@@ -154,6 +156,11 @@ def translate(error: BaseException) -> ServiceError:
         return LimitError(
             "The query needs more temporary disk space than one query may use.",
             hint="Select fewer columns or rows, or sort less.",
+        )
+    if _TOO_LARGE.search(text):
+        return LimitError(
+            "A value or a row of the query is larger than the gigabyte that the database holds.",
+            hint="Aggregate fewer rows, or select fewer columns.",
         )
     if state.startswith("53") or re.search(r"out of memory|No space left|out of shared memory", message):
         return UnavailableError("The database is short of resources.", hint="Try again later, or with a smaller query.")

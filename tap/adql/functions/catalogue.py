@@ -26,6 +26,7 @@ from tap.adql.functions.declaration import (
     text,
     whole,
 )
+from tap.adql.limits import MAX_PATTERN
 from tap.adql.operands import Value, combined
 from tap.adql.sky.geometry import as_point, constant_coordinates
 from tap.adql.types import DOUBLE, Kind, number_literal
@@ -127,7 +128,7 @@ _TEXT = (
     Function(
         "ivo_nocasematch",
         (text("value"), text("pattern")),
-        "({0} ILIKE {1} ESCAPE '')",
+        f"({{0}} ILIKE CASE WHEN pg_catalog.length({{1}}) <= {MAX_PATTERN} THEN {{1}} END ESCAPE '')",
         INTEGERS,
         "integer",
         "INTEGER",

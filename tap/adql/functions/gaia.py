@@ -25,6 +25,7 @@ from tap.adql.functions.declaration import (
     text,
     whole,
 )
+from tap.adql.limits import MAX_PATTERN
 from tap.adql.operands import Value, combined
 from tap.adql.types import DOUBLE, Kind, kind_of, number_column
 from vo.core.tables import Column, Datatype
@@ -291,7 +292,7 @@ _STRINGS = (
     ),
     _string(
         "esdc_translate",
-        "pg_catalog.translate({0}, {1}, {2})",
+        f"pg_catalog.translate({{0}}, CASE WHEN pg_catalog.length({{1}}) <= {MAX_PATTERN} THEN {{1}} END, {{2}})",
         "The string with each character of the second argument replaced by that of the third at its place.",
         text("from"),
         text("to"),
@@ -310,7 +311,7 @@ _STRINGS = (
     Function(
         "esdc_position",
         (text("substring"), text("string")),
-        "pg_catalog.strpos({1}, {0})",
+        f"pg_catalog.strpos({{1}}, CASE WHEN pg_catalog.length({{0}}) <= {MAX_PATTERN} THEN {{0}} END)",
         INTEGERS,
         "integer",
         "INTEGER",

@@ -271,3 +271,12 @@ def test_numbers_and_times_in_words() -> None:
         "under a second", "some seconds", "about 20 seconds", "about a minute", "about 8 minutes", "about 40 minutes",
         "about an hour", "about 6 hours", "about 30 hours", "days", "months or longer",
     ]  # fmt: skip
+
+
+def test_products_of_many_tables(service: Service) -> None:
+    """The planner expects more rows than a column of integers holds."""
+    query = f"SELECT a0.ra FROM {', '.join(f'demo.big AS a{i}' for i in range(20))}"
+    found = explain(service, query)
+    assert found["overflow"]
+    assert max(step["rows"] or 0 for step in found["steps"]) == 10**18
+    assert len(adql(service, query, EXPLAIN="1", RESPONSEFORMAT="csv").csv()) == len(found["steps"])

@@ -90,6 +90,7 @@ def test_its_backend_carries_the_label(pool: ArrowPool) -> None:
         ("SELECT 1 / (g - 500000) AS a FROM generate_series(1, 1000000) AS g", QueryError, "division by zero"),
         ("SELECT 'x'::text::integer AS a", QueryError, "invalid input syntax for type integer"),
         ("SELECT a FROM gone__v1", StaleCatalogueError, "just replaced by a newer version"),
+        ("SELECT repeat('xx', 600000000) AS a", LimitError, "larger than the gigabyte"),
         ("SELEC 1", ServiceError, "does not take the query as the service wrote it"),
     ],
 )
