@@ -24,8 +24,8 @@ TEXT_TYPE = "text/plain; charset=utf-8"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 TABLES = "SELECT table_name FROM tap_schema.tables"
 COLUMNS = "SELECT table_name, column_name FROM tap_schema.columns WHERE table_name LIKE 'tap_schema.%'"
-SLOW = "SELECT COUNT(*) AS n FROM demo.big AS a, demo.big AS b WHERE a.ra + b.ra < a.dec - b.dec"
-"""Runs for a minute; whoever sends it hangs up."""
+SLOW = "SELECT COUNT(*) AS n FROM demo.big AS a, demo.big AS b, demo.big AS c WHERE a.ra + b.ra < a.dec - c.dec"
+"""Runs for hours; whoever sends it hangs up or aborts it."""
 LEAK = re.compile(r'Traceback|File "|__v\d|/tmp/|/work/|/var/|/usr/|site-packages|\.py\b|psycopg|sqlalchemy|adbc', re.I)
 """What no client should ever read in an error."""
 

@@ -24,7 +24,7 @@ from .conftest import column
 from .generation import Generator, mutated
 from .rows import opened
 
-COUNT = int(os.environ.get("VO_FUZZ", "1500"))
+COUNT = int(os.environ.get("VO_FUZZ", "750"))
 SEED = int(os.environ.get("VO_FUZZ_SEED", "0"))
 TYPES = {
     Datatype.BOOLEAN: "bool", Datatype.BIT: "bool", Datatype.UNSIGNED_BYTE: "int2", Datatype.SHORT: "int2",

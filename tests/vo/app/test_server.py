@@ -108,7 +108,8 @@ def owner_of(service: Service, client_port: int) -> int:
     """Return the process that holds the server's end of a connection."""
     ends = (f":{service.port:04X}", f":{client_port:04X}")
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    (inode,) = [row[9] for row in rows if row[1].endswith(ends[0]) and row[2].endswith(ends[1])]
+    established = [row for row in rows if row[1].endswith(ends[0]) and row[2].endswith(ends[1]) and row[3] == "01"]
+    (inode,) = [row[9] for row in established]
     for pid in processes(service):
         for file in Path(f"/proc/{pid}/fd").iterdir():
             if file.is_symlink() and os.readlink(file) == f"socket:[{inode}]":
