@@ -73,6 +73,11 @@ class Browser:
 
     def call(self, method: str, **parameters: Any) -> Any:
         """Send a command and return its result, taking notice of what happens meanwhile."""
+        answer = self._answer(method, parameters)
+        assert "error" not in answer, answer
+        return answer["result"]
+
+    def _answer(self, method: str, parameters: dict[str, Any]) -> dict[str, Any]:
         self._number += 1
         message = {"id": self._number, "method": method, "params": parameters}
         if self._session is not None and not method.startswith(("Target.", "Browser.")):
@@ -81,8 +86,7 @@ class Browser:
         while (answer := self._read()).get("id") != self._number:
             if answer.get("method") == "Network.requestWillBeSent":
                 self.addresses.append(answer["params"]["request"]["url"])
-        assert "error" not in answer, answer
-        return answer["result"]
+        return answer
 
     def _read(self) -> dict[str, Any]:
         end = time.monotonic() + 60
@@ -95,8 +99,13 @@ class Browser:
 
     def value(self, script: str) -> Any:
         """Return the value of an expression on the page; None while a page is being replaced."""
-        result = self.call("Runtime.evaluate", expression=script, returnByValue=True)
-        return result["result"].get("value")
+        answer = self._answer("Runtime.evaluate", {"expression": script, "returnByValue": True})
+        # A page that goes while its script runs is an error: "Inspected target navigated or closed", "Cannot find …".
+        return answer["result"]["result"].get("value") if "error" not in answer else None
+
+    def holds(self, script: str) -> None:
+        """Wait until an expression is true on the page."""
+        assert eventually(lambda: self.value(script)) is True, script
 
     def open(self, url: str) -> None:
         self.call("Page.navigate", url=url)
