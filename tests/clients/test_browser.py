@@ -10,21 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.clients.browser import DESKTOP, PHONE, QUIET
 from tests.conftest import Service
 from tests.tap.asking import log_lines
 
-PHONE, DESKTOP = (500, 1200), (1280, 1000)
-QUIET = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--hide-scrollbars",
-]
 DARK, LIGHT = "--blink-settings=preferredColorScheme=0", "--blink-settings=preferredColorScheme=1"
 
 

@@ -3,32 +3,16 @@
 from __future__ import annotations
 
 import html
-import shutil
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
 
-from tests.clients.test_browser import DESKTOP, PHONE
-from tests.clients.test_browser_jobs import Browser
+from tests.clients.browser import DESKTOP, PHONE, Browser
 from tests.conftest import Service
 from tests.tap.asking import FORM, Answer, ask, eventually, log_lines
 
 HOSTILE = "<script>document.title = 'owned'</script>"
 TABLE = "SELECT TOP 3 hip, ra, plx FROM hipparcos.hip2 WHERE plx > 500 ORDER BY hip"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    folder = Path(tempfile.mkdtemp(prefix="vo-browser-"))
-    found = Browser(folder)
-    try:
-        with found.running():
-            yield found
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def page(service: Service, query: str, action: str = "run", *, method: str = "POST") -> Answer:
@@ -40,7 +24,6 @@ def page(service: Service, query: str, action: str = "run", *, method: str = "PO
 
 
 def test_from_the_front_page_to_the_rows(service: Service, browser: Browser) -> None:
-    browser.addresses.clear()
     browser.open(f"{service.url}/")
     browser.click("nav a", "Query")
     browser.reads("Examples", "Run as a job")
@@ -57,7 +40,6 @@ def test_from_the_front_page_to_the_rows(service: Service, browser: Browser) -> 
     browser.click("button", "CSV")
     file = browser.downloads / "result.csv"
     eventually(file.exists)
-    assert not [address for address in browser.addresses if not address.startswith((service.url, "data:", "about:"))]
 
 
 def test_the_cursor_goes_to_the_place_of_an_error(service: Service, browser: Browser) -> None:

@@ -27,9 +27,6 @@ Vertices = Sequence[tuple[float, float]]
 EDGE = 1e-9
 """Degrees: what is nearer to an edge is left undecided."""
 
-SESSION = "SET SESSION AUTHORIZATION vo_tap; SET search_path = pg_catalog; SET jit = off; SET statement_timeout = '20s'"
-"""Makes a session of a superuser what an ADQL session is."""
-
 
 @dataclass(frozen=True)
 class Stars:

@@ -1,4 +1,4 @@
-"""A small catalogue that all tests of the package share."""
+"""A small catalogue that all tests of the package share, and how they ask the database."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import psycopg2
+import psycopg2.extensions
 import pytest
 
 from sql import read_sql
-from tap.adql import Catalogue, CatalogueColumn, CatalogueTable
+from tap.adql import Catalogue, CatalogueColumn, CatalogueTable, Dialect, translate
+from tests.tap.adql.tables import Plan, Rows, Run, adql_session, make_few_rows
 from vo.core.settings import Settings
 from vo.core.tables import Column, Datatype
 
@@ -100,3 +102,34 @@ def database(cluster: Settings) -> Iterator[str]:
     with admin.cursor() as cursor:
         cursor.execute("DROP DATABASE adql_tests WITH (FORCE)")
     admin.close()
+
+
+@pytest.fixture(scope="module")
+def connection(database: str) -> Iterator[psycopg2.extensions.connection]:
+    """A connection as vo_tap to the tables of the catalogue with few rows; a module may have its own instead."""
+    with adql_session(database, make_few_rows, seconds=5) as connection:
+        yield connection
+
+
+@pytest.fixture
+def run(connection: psycopg2.extensions.connection, catalogue: Catalogue) -> Run:
+    """Return a function that gives the rows of a query."""
+
+    def execute(query: str, dialect: Dialect | None = None) -> Rows:
+        with connection.cursor() as cursor:
+            cursor.execute(translate(query, catalogue, dialect=dialect).sql)
+            return list(cursor.fetchall())
+
+    return execute
+
+
+@pytest.fixture
+def plan(connection: psycopg2.extensions.connection, catalogue: Catalogue) -> Plan:
+    """Return a function that gives PostgreSQL's plan of a query."""
+
+    def explain(query: str) -> str:
+        with connection.cursor() as cursor:
+            cursor.execute("EXPLAIN " + translate(query, catalogue).sql)
+            return "\n".join(row[0] for row in cursor)
+
+    return explain

@@ -6,7 +6,6 @@ they say: they run as vo_tap and give that.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import psycopg2
@@ -14,8 +13,6 @@ import psycopg2.extensions
 import pytest
 
 from tap.adql import ADQLError, Catalogue, translate
-
-from .rows import opened
 
 ATTACKS = [
     "SELECT * FROM pg_catalog.pg_user",
@@ -383,13 +380,6 @@ HARMLESS = [
     ("a function's name is a column's too", "SELECT x.length FROM (SELECT 'yes' AS length FROM targets) AS x", "yes"),
     ("a type's name is a column's too", "SELECT x.text FROM (SELECT 'yes' AS text FROM targets) AS x", "yes"),
 ]
-
-
-@pytest.fixture(scope="module")
-def connection(database: str) -> Iterator[psycopg2.extensions.connection]:
-    """A connection as vo_tap to the tables of the catalogue."""
-    with opened(database) as connection:
-        yield connection
 
 
 @pytest.mark.parametrize(("query", "value"), [case[1:] for case in HARMLESS], ids=[case[0] for case in HARMLESS])

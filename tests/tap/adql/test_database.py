@@ -1,7 +1,4 @@
-"""Forms of regions in PostgreSQL: each finds the right stars by the sky index, also where it is stored in a table.
-
-The session has the role and the search path of an ADQL session: vo_tap, pg_catalog alone.
-"""
+"""Forms of regions in PostgreSQL: each finds the right stars by the sky index, also where it is stored in a table."""
 
 from __future__ import annotations
 
@@ -15,22 +12,13 @@ import pytest
 from numpy.typing import NDArray
 from psycopg2.extras import execute_values
 
-from tap.adql import Catalogue, translate
-from tests.tap.adql.brute_force import SESSION, separation
+from tests.tap.adql.brute_force import separation
+from tests.tap.adql.tables import FINISHED, TABLES, adql_session
 
-Rows = list[tuple[Any, ...]]
 Array = NDArray[np.float64]
 COUNT = 20_000
 
-SETUP = """
-CREATE SCHEMA data; CREATE SCHEMA upload; CREATE SCHEMA tap_schema;
-CREATE TABLE data.bright__v7 (source_id bigint PRIMARY KEY, ra double precision, dec double precision, g real,
-    name text, seen timestamp, variable boolean, quality smallint, spectrum real[]);
-CREATE TABLE upload.targets (id integer PRIMARY KEY, ra double precision, dec double precision,
-    radius double precision, "Mixed Case" integer);
-CREATE TABLE data.fields__v1 (field_id integer PRIMARY KEY, centre public.spoint, circle_ public.scircle,
-    outline public.spoly, place double precision[], region_ double precision[]);
-CREATE TABLE tap_schema.columns (table_name text, column_name text, size integer, std integer);
+FIELDS = """
 INSERT INTO tap_schema.columns VALUES ('a', 'b', 5, 1);
 INSERT INTO data.fields__v1
 SELECT i, public.spoint(radians(i * 7), radians(i - 25)),
@@ -40,13 +28,7 @@ SELECT i, public.spoint(radians(i * 7), radians(i - 25)),
     ARRAY[i * 7, i - 25], ARRAY[i * 7 - 1.0, i - 26.0, i * 7 + 1.0, i - 26.0, i * 7 + 1.0, i - 24.0]
 FROM generate_series(1, 50) AS i;
 """
-INDEXES = """
-CREATE INDEX ON data.bright__v7 (public.q3c_ang2ipix(ra, dec)); CREATE INDEX ON data.bright__v7 (g);
-ANALYZE data.bright__v7; ANALYZE upload.targets; ANALYZE data.fields__v1;
-GRANT USAGE ON SCHEMA data, upload, tap_schema TO vo_tap;
-GRANT SELECT ON ALL TABLES IN SCHEMA data, upload, tap_schema TO vo_tap;
-GRANT INSERT, DELETE ON data.fields__v1 TO vo_tap;
-"""
+MORE = "CREATE INDEX ON data.bright__v7 (g); GRANT INSERT, DELETE ON data.fields__v1 TO vo_tap"
 
 
 def sky(count: int, seed: int) -> tuple[Array, Array]:
@@ -62,52 +44,24 @@ STARS = sky(COUNT, 1)
 TARGETS = (STARS[0][::200] + 1e-5, np.clip(STARS[1][::200] + 1e-5, -90, 90))
 
 
+def make_tables(cursor: psycopg2.extensions.cursor) -> None:
+    cursor.execute(TABLES + FIELDS)
+    random = np.random.default_rng(2)
+    magnitudes = random.uniform(3, 15, COUNT)
+    rows = [
+        (i, ra, dec, g, f"star {i}", "2020-01-01", i % 2 == 0, i % 200, [1.0, 2.0, 3.0])
+        for i, (ra, dec, g) in enumerate(zip(*(a.tolist() for a in (*STARS, magnitudes)), strict=True))
+    ]
+    execute_values(cursor, "INSERT INTO data.bright__v7 VALUES %s", rows, page_size=5000)
+    targets = [(i, ra, dec, 0.001, i) for i, (ra, dec) in enumerate(zip(*(a.tolist() for a in TARGETS), strict=True))]
+    execute_values(cursor, "INSERT INTO upload.targets VALUES %s", targets)
+    cursor.execute(f"{MORE};{FINISHED}")
+
+
 @pytest.fixture(scope="module")
 def connection(database: str) -> Iterator[psycopg2.extensions.connection]:
-    """Return a connection to a database with the tables of the catalogue."""
-    with psycopg2.connect(database) as opened, opened.cursor() as cursor:
-        cursor.execute(SETUP)
-        random = np.random.default_rng(2)
-        magnitudes = random.uniform(3, 15, COUNT)
-        rows = [
-            (i, ra, dec, g, f"star {i}", "2020-01-01", i % 2 == 0, i % 200, [1.0, 2.0, 3.0])
-            for i, (ra, dec, g) in enumerate(zip(*(a.tolist() for a in (*STARS, magnitudes)), strict=True))
-        ]
-        execute_values(cursor, "INSERT INTO data.bright__v7 VALUES %s", rows, page_size=5000)
-        targets = [
-            (i, ra, dec, 0.001, i) for i, (ra, dec) in enumerate(zip(*(a.tolist() for a in TARGETS), strict=True))
-        ]
-        execute_values(cursor, "INSERT INTO upload.targets VALUES %s", targets)
-        cursor.execute(INDEXES)
-    opened.autocommit = True
-    with opened.cursor() as cursor:
-        cursor.execute(SESSION)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def run(connection: psycopg2.extensions.connection, catalogue: Catalogue) -> Any:
-    """Return a function that runs a query."""
-
-    def execute(query: str) -> Rows:
-        with connection.cursor() as cursor:
-            cursor.execute(translate(query, catalogue).sql)
-            return list(cursor.fetchall())
-
-    return execute
-
-
-@pytest.fixture
-def plan(connection: psycopg2.extensions.connection, catalogue: Catalogue) -> Any:
-    """Return a function that returns the plan of a query."""
-
-    def explain(query: str) -> str:
-        with connection.cursor() as cursor:
-            cursor.execute("EXPLAIN " + translate(query, catalogue).sql)
-            return "\n".join(row[0] for row in cursor.fetchall())
-
-    return explain
+    with adql_session(database, make_tables) as connection:
+        yield connection
 
 
 CONES = [

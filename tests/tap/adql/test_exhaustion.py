@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
 import psycopg2
 import psycopg2.extensions
@@ -11,8 +10,6 @@ import pytest
 
 from tap.adql import ADQLError, Catalogue, translate
 from tap.adql.limits import MAX_JOINED, MAX_PATTERN, MAX_POSITIONS, MAX_SIDES, MAX_WARNINGS
-
-from .rows import opened
 
 SECONDS = 3.0
 """Far above what they take, far below the minutes that they took."""
@@ -81,13 +78,6 @@ def test_remarks_end(catalogue: Catalogue) -> None:
     warnings = translate(f"SELECT ra FROM bright WHERE ra IN ({divided})", catalogue).warnings
     assert len(warnings) == MAX_WARNINGS
     assert warnings[-1] == "Further remarks are left out."
-
-
-@pytest.fixture(scope="module")
-def connection(database: str) -> Iterator[psycopg2.extensions.connection]:
-    """A connection as vo_tap to the tables of the catalogue."""
-    with opened(database) as connection:
-        yield connection
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,6 @@ from vo.core.tables import Column, Datatype
 
 from .conftest import column
 from .generation import Generator, mutated
-from .rows import opened
 
 COUNT = int(os.environ.get("VO_FUZZ", "750"))
 SEED = int(os.environ.get("VO_FUZZ_SEED", "0"))
@@ -33,13 +32,6 @@ TYPES = {
 }  # fmt: skip
 DATA_EXCEPTION = "22"
 """The class of PostgreSQL's errors that depend on rows: division by zero, out of range …"""
-
-
-@pytest.fixture(scope="module")
-def connection(database: str) -> Iterator[psycopg2.extensions.connection]:
-    """A connection as vo_tap to the tables of the catalogue."""
-    with opened(database) as connection:
-        yield connection
 
 
 def wanted_type(column: Column) -> str:

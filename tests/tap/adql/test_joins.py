@@ -13,8 +13,8 @@ import psycopg2.extensions
 import pytest
 from psycopg2.extras import execute_values
 
-from tap.adql import ADQLError, translate
-from tests.tap.adql.brute_force import SESSION, load_stars, separation, stars
+from tap.adql import ADQLError, Catalogue, translate
+from tests.tap.adql.brute_force import load_stars, separation, stars
 from tests.tap.adql.join_grammar import (
     BRIGHT_ROWS,
     CATALOGUE,
@@ -28,35 +28,40 @@ from tests.tap.adql.join_grammar import (
     pairs,
     within,
 )
+from tests.tap.adql.tables import adql_session
+
+
+def make_tables(cursor: psycopg2.extensions.cursor) -> None:
+    load_stars(cursor, stars(COUNT))
+    for table, name in ((EXTRA_ROWS, "data.extra__v1"), (MINE, "upload.mine")):
+        cursor.execute(
+            f"CREATE SCHEMA IF NOT EXISTS upload; CREATE TABLE {name} (id integer PRIMARY KEY, "
+            "ra double precision, dec double precision, g double precision, radius double precision, field integer)"
+        )
+        columns = zip(table.rows, table.ra, table.dec, table.g, table.radius, strict=True)
+        nulls = table is EXTRA_ROWS  # a sky index does not take NaN, an upload may have it
+        rows = [
+            (i, *(None if nulls and np.isnan(x) else float(x) for x in (ra, dec, g)), _null(radius), i % 7)
+            for i, ra, dec, g, radius in columns
+        ]
+        execute_values(cursor, f"INSERT INTO {name} VALUES %s", rows)
+    cursor.execute(
+        "CREATE INDEX ON data.extra__v1 (public.q3c_ang2ipix(ra, dec)); "
+        "CREATE INDEX ON data.extra__v1 (g); ANALYZE; "
+        "GRANT USAGE ON SCHEMA data, upload TO vo_tap; GRANT SELECT ON ALL TABLES IN SCHEMA data, upload TO vo_tap"
+    )
 
 
 @pytest.fixture(scope="module")
 def connection(database: str) -> Iterator[psycopg2.extensions.connection]:
-    """Return a connection to a database with the tables, as an ADQL session."""
-    with psycopg2.connect(database) as opened, opened.cursor() as cursor:
-        load_stars(cursor, stars(COUNT))
-        for table, name in ((EXTRA_ROWS, "data.extra__v1"), (MINE, "upload.mine")):
-            cursor.execute(
-                f"CREATE SCHEMA IF NOT EXISTS upload; CREATE TABLE {name} (id integer PRIMARY KEY, "
-                "ra double precision, dec double precision, g double precision, radius double precision, field integer)"
-            )
-            columns = zip(table.rows, table.ra, table.dec, table.g, table.radius, strict=True)
-            nulls = table is EXTRA_ROWS  # a sky index does not take NaN, an upload may have it
-            rows = [
-                (i, *(None if nulls and np.isnan(x) else float(x) for x in (ra, dec, g)), _null(radius), i % 7)
-                for i, ra, dec, g, radius in columns
-            ]
-            execute_values(cursor, f"INSERT INTO {name} VALUES %s", rows)
-        cursor.execute(
-            "CREATE INDEX ON data.extra__v1 (public.q3c_ang2ipix(ra, dec)); "
-            "CREATE INDEX ON data.extra__v1 (g); ANALYZE; "
-            "GRANT USAGE ON SCHEMA data, upload TO vo_tap; GRANT SELECT ON ALL TABLES IN SCHEMA data, upload TO vo_tap"
-        )
-    opened.autocommit = True
-    with opened.cursor() as cursor:
-        cursor.execute(SESSION)
-    yield opened
-    opened.close()
+    with adql_session(database, make_tables) as connection:
+        yield connection
+
+
+@pytest.fixture
+def catalogue() -> Catalogue:
+    """The tables that are joined."""
+    return CATALOGUE
 
 
 def _null(value: float) -> float | None:
@@ -73,18 +78,6 @@ def run(connection: psycopg2.extensions.connection) -> Callable[[str], Rows]:
             return sorted(tuple(-1 if part is None else part for part in row) for row in cursor)
 
     return execute
-
-
-@pytest.fixture
-def plan(connection: psycopg2.extensions.connection) -> Callable[[str], str]:
-    """Return a function that returns the plan of a query."""
-
-    def explain(query: str) -> str:
-        with connection.cursor() as cursor:
-            cursor.execute("EXPLAIN " + translate(query, CATALOGUE).sql)
-            return "\n".join(row[0] for row in cursor)
-
-    return explain
 
 
 @pytest.mark.parametrize("shape", GRAMMAR, ids=lambda shape: shape.__name__)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import psycopg2.extensions
@@ -10,17 +10,8 @@ import pytest
 
 from tap.adql import ADQLError, Catalogue, translate
 
-from .rows import opened
-
 Rows: TypeAlias = list[tuple[Any, ...]]
 Run: TypeAlias = Callable[[str], Rows]
-
-
-@pytest.fixture(scope="module")
-def connection(database: str) -> Iterator[psycopg2.extensions.connection]:
-    """A connection as vo_tap to the tables of the catalogue."""
-    with opened(database) as connection:
-        yield connection
 
 
 @pytest.fixture

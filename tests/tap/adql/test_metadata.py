@@ -5,7 +5,6 @@ What is not named in a rule must be empty: a unit or a UCD that is wrong is wors
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import psycopg2.extensions
@@ -14,7 +13,6 @@ import pytest
 from tap.adql import Catalogue, translate
 from vo.core.tables import Column, Datatype
 
-from .rows import opened
 from .test_fuzz import wanted_type
 
 RA = Column("ra", Datatype.DOUBLE, unit="deg", ucd="pos.eq.ra;meta.main", utype="stc:ra", description="Right ascension")
@@ -202,13 +200,6 @@ RULES: dict[str, Column] = {
     "SELECT COORDSYS(POINT(ra, dec)) AS s FROM bright": text("s"),
     "SELECT x.p FROM (SELECT POINT(ra, dec) AS p FROM bright) AS x": shape("p", "point", "2", "pos"),
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def connection(database: str) -> Iterator[psycopg2.extensions.connection]:
-    """A connection as vo_tap to the tables of the catalogue."""
-    with opened(database) as connection:
-        yield connection
 
 
 @pytest.mark.parametrize("query", RULES)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -16,11 +16,10 @@ from tests.tap.adql import brute_force as sky
 from tests.tap.adql.brute_force import Mask
 from tests.tap.adql.conftest import STARS as PUBLISHED
 from tests.tap.adql.conftest import column
+from tests.tap.adql.sky_questions import DEC, KNOWN, RA, STARS
+from tests.tap.adql.tables import adql_session
 from vo.core.tables import Datatype
 
-STARS = sky.stars()
-KNOWN = STARS.known
-RA, DEC = np.where(KNOWN, STARS.ra, 0), np.where(KNOWN, STARS.dec, 0)
 COVERAGES = CatalogueTable(
     "data.coverages",
     ("data", "coverages"),
@@ -29,32 +28,24 @@ COVERAGES = CatalogueTable(
 )
 
 
+def make_tables(cursor: psycopg2.extensions.cursor) -> None:
+    sky.load_stars(cursor, STARS)
+    cursor.execute(
+        "CREATE TABLE data.coverages (id integer, coverage public.smoc); GRANT SELECT ON data.coverages TO vo_tap; "
+        "INSERT INTO data.coverages VALUES (1, '0/0-11'), (2, '3/77 5/'), (3, '0/'), (4, NULL)"
+    )
+
+
 @pytest.fixture(scope="module")
 def connection(database: str) -> Iterator[psycopg2.extensions.connection]:
-    with psycopg2.connect(database) as opened, opened.cursor() as cursor:
-        sky.load_stars(cursor, STARS)
-        cursor.execute(
-            "CREATE TABLE data.coverages (id integer, coverage public.smoc); GRANT SELECT ON data.coverages TO vo_tap; "
-            "INSERT INTO data.coverages VALUES (1, '0/0-11'), (2, '3/77 5/'), (3, '0/'), (4, NULL)"
-        )
-    opened.autocommit = True
-    with opened.cursor() as cursor:
-        cursor.execute(sky.SESSION)
-    yield opened
-    opened.close()
+    with adql_session(database, make_tables) as connection:
+        yield connection
 
 
 @pytest.fixture
-def run(connection: psycopg2.extensions.connection) -> Callable[[str], list[tuple[Any, ...]]]:
-    """Return a function that runs a query."""
-    own = Catalogue(1, [PUBLISHED, COVERAGES])
-
-    def execute(query: str) -> list[tuple[Any, ...]]:
-        with connection.cursor() as cursor:
-            cursor.execute(translate(query, own).sql)
-            return list(cursor.fetchall())
-
-    return execute
+def catalogue() -> Catalogue:
+    """The stars and a table of coverages."""
+    return Catalogue(1, [PUBLISHED, COVERAGES])
 
 
 def finest(lon: Any, lat: Any) -> Any:

@@ -16,7 +16,7 @@ from tap.adql.functions.operators import check_function_sql, read_functions
 from vo.core.errors import ConfigurationError
 from vo.core.tables import Column, Datatype
 
-from .brute_force import SESSION
+from .tables import become_adql
 
 PAGE = Path(__file__).resolve().parents[3] / "docs/operator/functions.md"
 MORE = """
@@ -56,7 +56,7 @@ def test_the_documented_file_runs(declared: FunctionSet, database: str, catalogu
         cursor.execute("CREATE SCHEMA data; GRANT USAGE ON SCHEMA data TO vo_tap")
         cursor.execute("CREATE TABLE data.fields__v1 (field_id integer); GRANT SELECT ON data.fields__v1 TO vo_tap")
         cursor.execute("INSERT INTO data.fields__v1 VALUES (8), (16), (48), (7)")
-        cursor.execute(SESSION)
+        become_adql(cursor)
         cursor.execute(found.sql)
         assert cursor.fetchone() == (3631, 1, 16, 11, "{x}true6")
         for function in declared.user_defined[len(SHIPPED.user_defined) :]:
