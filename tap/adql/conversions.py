@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 from decimal import ROUND_HALF_UP, Decimal
 
+from tap.adql.choices import one_of
 from tap.adql.errors import ADQLError
 from tap.adql.limits import MAX_TERMS, check_length
 from tap.adql.operands import Value, combined, double, instant, require
@@ -20,7 +21,6 @@ from tap.adql.types import (
     INTEGER_RANGES,
     TIMESTAMP,
     Kind,
-    arithmetic_type,
     is_integer,
     number_column,
     number_literal,
@@ -132,26 +132,12 @@ def coalesce(node: ast.Coalesce, scope: Scope, translate: Translate) -> Value:
     """
     check_length(node.arguments, MAX_TERMS, "Values of COALESCE")
     arguments = [translate(part, scope) for part in node.arguments]
-    known = [part for part in arguments if part.kind is not Kind.NULL] or arguments[:1]
-    for part in known:
-        require(part, (known[0].kind,), "COALESCE, whose first argument has another type,")
-        if part.kind in (Kind.ARRAY, Kind.OPAQUE) and part.sql_type != known[0].sql_type:
-            raise ADQLError("COALESCE does not take arrays of different types.", part.position)
-    if known[0].kind in GEOMETRIES or known[0].kind is Kind.MOC:
+    known = [part for part in arguments if part.kind is not Kind.NULL]
+    if known and (known[0].kind in GEOMETRIES or known[0].kind is Kind.MOC):
+        for part in known:
+            require(part, (known[0].kind,), "COALESCE, whose first argument has another type,")
         return first_known(node, known)
-    sql_type = known[0].sql_type
-    column = replace(known[0].column, name="coalesce", utype=None)
-    if known[0].kind is Kind.NUMBER:
-        sql_type = arithmetic_type([part.sql_type for part in known])
-        units = {part.column.unit for part in known if part.constant is None}
-        unit = column.unit if len(units) < 2 else None
-        column = replace(column, datatype=number_column(sql_type).datatype, arraysize=None, unit=unit)
-        if sql_type == DOUBLE:  # PostgreSQL would make real of real and integer
-            arguments = [replace(part, sql=double(part)) if part.kind is not Kind.NULL else part for part in arguments]
-    elif known[0].kind is Kind.TEXT:
-        column = replace(column, arraysize="*")
-    sql = f"COALESCE({', '.join(part.sql for part in arguments)})"
-    return combined(sql, column, sql_type, known[0].kind, node.position, arguments)
+    return one_of("COALESCE", node.position, arguments, lambda written: f"COALESCE({', '.join(written)})")
 
 
 def in_unit(node: ast.InUnit, scope: Scope, translate: Translate) -> Value:

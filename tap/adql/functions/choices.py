@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
-
-from tap.adql.errors import ADQLError
+from tap.adql.choices import one_of
 from tap.adql.functions.declaration import AS_IT_IS, DOUBLES, Called, Example, Function, Parameter, numeric, renamed
-from tap.adql.operands import Value, combined
-from tap.adql.types import Kind, arithmetic_type, number_column
+from tap.adql.operands import Value
+from tap.adql.types import Kind
 
 _ANY = (Kind.NUMBER, Kind.TEXT, Kind.TIMESTAMP, Kind.BOOLEAN)
 
@@ -17,44 +14,23 @@ def _anything(name: str) -> Parameter:
     return Parameter(name, "ANY", _ANY, AS_IT_IS)
 
 
-def _one_of(called: Called, choices: Sequence[Value], sql: str) -> Value:
-    """Return what is one of some values."""
-    known = [part for part in choices if part.kind is not Kind.NULL] or list(choices[:1])
-    first = known[0]
-    if first.kind is Kind.NULL:
-        return replace(first, position=called.position)
-    for part in known:
-        if part.kind is not first.kind:
-            message = f"{called.function.name} cannot choose between {first.kind.value} and {part.kind.value}."
-            raise ADQLError(message, part.position, hint="Convert one by CAST.")
-    units = {part.column.unit for part in known if part.constant is None} or {None}
-    column = replace(first.column, name=called.function.name, utype=None, unit=units.pop() if len(units) == 1 else None)
-    sql_type = first.sql_type
-    if first.kind is Kind.NUMBER:
-        sql_type = arithmetic_type([part.sql_type for part in known])
-        column = replace(column, datatype=number_column(sql_type).datatype, arraysize=None)
-    elif first.kind is Kind.TEXT:
-        column = replace(column, arraysize="*")
-    return combined(f"({sql})::{sql_type}", column, sql_type, first.kind, called.position, called.arguments)
-
-
 def _listed(called: Called) -> Value:
-    """Return GREATEST, LEAST or COALESCE of all arguments."""
-    word = {"nvl": "COALESCE"}.get(called.function.name.removeprefix("esdc_"), "")
-    word = word or called.function.name.removeprefix("esdc_").upper()
-    return _one_of(called, called.arguments, f"{word}({', '.join(called.sql)})")
+    """Return GREATEST, LEAST, NULLIF or COALESCE of all arguments."""
+    name = called.function.name
+    word = {"nvl": "COALESCE"}.get(name, name.removeprefix("esdc_").upper())
+    return one_of(name, called.position, called.arguments, lambda written: f"{word}({', '.join(written)})")
 
 
 def _if_then_else(called: Called) -> Value:
-    condition, first, second = called.arguments
+    condition, *choices = called.arguments
     test = condition.condition or condition.sql
     if condition.condition is None and condition.kind is Kind.NUMBER:
         test = f"{condition.sql} <> 0"
-    return _one_of(called, (first, second), f"CASE WHEN {test} THEN {called.sql[1]} ELSE {called.sql[2]} END")
 
+    def write(written: list[str]) -> str:
+        return f"CASE WHEN {test} THEN {written[0]} ELSE {written[1]} END"
 
-def _nullif(called: Called) -> Value:
-    return _one_of(called, called.arguments, f"NULLIF({', '.join(called.sql)})")
+    return one_of(called.function.name, called.position, choices, write, others=[condition])
 
 
 _PAIR = (_anything("v1"), _anything("v2"))
@@ -98,7 +74,7 @@ _OWN = (
         DOUBLES,
         returns="ANY",
         description="The first value, but NULL where it equals the second.",
-        form=_nullif,
+        form=_listed,
         examples=(Example("esdc_nullif(2, 2)", None), Example("esdc_nullif('a', 'b')", "a")),
     ),
     Function(

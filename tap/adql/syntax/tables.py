@@ -51,9 +51,9 @@ class TableParser:
         for state, row in table.states.items():
             actions = self._actions[state] = {}
             for name, (action, target) in row.items():
-                if action is not Shift:
-                    target = reductions.setdefault(id(target), _reduction(target, builder))  # noqa: PLW2901
-                actions[name] = target
+                actions[name] = (
+                    target if action is Shift else reductions.setdefault(id(target), _reduction(target, builder))
+                )
         self._passed: dict[tuple[int, int, str], int] = {}
 
     def parse(self, words: Iterable[Word]) -> Any:
