@@ -84,6 +84,11 @@ class Node:
         return _SKY in self.index_condition
 
     @property
+    def sought(self) -> bool:
+        """Whether a scan looks its rows up in an index."""
+        return any(lookup.index_condition for lookup in self.lookups)
+
+    @property
     def filtered(self) -> bool:
         """Whether it drops rows."""
         return "Filter" in self.facts
@@ -246,7 +251,8 @@ def _scan(node: Node) -> Estimate:
     planned = Estimate(node.planned, float(node.facts["Total Cost"]))
     if not any(child.estimate.own for child in node.subqueries):
         return planned
-    return _with_subqueries(node, planned, float(node.table.rows) if node.table else node.planned)
+    runs = float(node.table.rows) if node.table is not None and not node.sought else node.planned
+    return _with_subqueries(node, planned, runs)
 
 
 def _with_subqueries(node: Node, estimate: Estimate, runs: float) -> Estimate:

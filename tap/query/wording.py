@@ -101,7 +101,7 @@ def _steps(node: Node, around: _Around, share: float) -> Iterator[Step]:
         yield from _other(node, around, share)
     for child in subqueries:
         if not node.runs_once(child):
-            rows = node.table.rows if node.table is not None else _given(node, share)
+            rows = node.table.rows if node.table is not None and not node.sought else _given(node, share)
             yield from _steps(child, _Around(float(rows), _name(node)), 1.0)
 
 

@@ -124,6 +124,15 @@ def test_a_cross_match_is_not_called_long(service: Service) -> None:
     assert three["seconds"] < 5
 
 
+def test_what_an_index_has_left_is_looked_up_no_more_often(service: Service) -> None:
+    one = "SELECT COUNT(*) AS n FROM gaia_dr3.bright AS g WHERE g.source_id = 5 AND NOT EXISTS "
+    found = explain(
+        service, one + "(SELECT h.hip FROM hipparcos.hip2 AS h WHERE DISTANCE(g.ra, g.dec, h.ra, h.dec) < 0.001)"
+    )
+    assert found["seconds"] < 0.1
+    assert "for each of about 1 row of gaia_dr3.bright looks up hipparcos.hip2 by its sky index" in operations(found)
+
+
 def test_a_product_is_called_long_and_goes_as_a_job(service: Service) -> None:
     pairs = "SELECT COUNT(*) AS n FROM demo.big AS a, gaia_dr3.bright AS b WHERE a.ra + b.ra < a.dec - b.dec"
     found = explain(service, pairs)
