@@ -22,7 +22,7 @@ class Dialect:
     """Take one semicolon at the end of the query."""
 
     adjacent_strings: bool = True
-    """Take ``'a' 'b'`` as one string: SQL-92 asks for a line's end between them."""
+    """Take ``'a' 'b'`` on one line as one string: SQL-92 asks for a line's end between them."""
 
     unknown_frames: bool = True
     """Take a coordinate system that nobody knows as if it were left out, with a warning: ADQL 2.1 deprecates the

@@ -169,7 +169,12 @@ def tokens(query: str, dialect: Dialect) -> list[Word]:
             matches = _TOKEN.finditer(query, _comment_end(query, position, dialect))
             continue
         elif kind == "STRING":
-            if found and found[-1].type == "STRING" and not dialect.adjacent_strings:
+            if (
+                not dialect.adjacent_strings
+                and found
+                and found[-1].type == "STRING"
+                and "\n" not in query[_end(found[-1]) : position]
+            ):
                 raise ADQLError("A string follows a string.", position, hint="Join them by ||.")
         elif kind == "OTHER":
             raise _unreadable(query, position)
@@ -177,6 +182,10 @@ def tokens(query: str, dialect: Dialect) -> list[Word]:
             raise ADQLError(f"The query has more than {MAX_TOKENS} words.", position, hint=_TOO_MUCH)
         found.append(Word(kind, text, position))
     return found
+
+
+def _end(word: Word) -> int:
+    return word.position + len(word)
 
 
 @lru_cache(maxsize=16)

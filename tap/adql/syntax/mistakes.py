@@ -150,7 +150,11 @@ def _pairs(before: Sequence[Word], token: Token, after: Word | None, expected: S
             return "TOP stands behind SELECT, and behind DISTINCT: SELECT TOP 10 …, SELECT DISTINCT TOP 10 …"
         case (_, "DISTINCT" | "ALL") if "TOP" in [word.upper() for word in before[-2:-1]]:
             return "DISTINCT stands before TOP: SELECT DISTINCT TOP 10 …"
-        case ("(", "SELECT" | "WITH"):
+        case (_, "WITH"):
+            return "WITH stands at the beginning of the whole query only: name the query there."
+        case (_, "ON") if "ON" in [word.upper() for word in before]:
+            return "Each JOIN has its ON right behind its table, or parentheses: a JOIN (b JOIN c ON …) ON …"
+        case ("(", "SELECT"):
             return "A query in parentheses stands behind FROM, JOIN, IN and EXISTS only: join it instead."
         case ("MINUS", "SELECT" | "("):
             return "ADQL has EXCEPT for MINUS."

@@ -40,7 +40,7 @@ OPTIONAL = {"CROSS": "cross_join", "ESCAPE": "like_escape", "TRUE": "boolean_lit
 """Words among them that the grammar knows; each has a field of the dialect that lets it in."""
 
 INSTEAD = {
-    "CASE": "ADQL has no CASE: combine queries by UNION ALL, or use COALESCE or a function of this service.",
+    "CASE": "ADQL has no CASE: combine queries by UNION ALL, or use COALESCE or if_then_else(flag, value, other).",
     "CROSS": "Write a, b or a JOIN b for all pairs of rows.",
     "CURRENT_DATE": "Write the time as CAST('2026-01-31T12:00:00' AS TIMESTAMP).",
     "CURRENT_TIMESTAMP": "Write the time as CAST('2026-01-31T12:00:00' AS TIMESTAMP).",
@@ -69,6 +69,9 @@ CALLED = {
     "YEAR": "Times are compared with strings such as '2016-01-31'; ivo_to_mjd makes numbers of them.",
 }
 """The same for reserved words that stand before a parenthesis."""
+
+FREEABLE = FUNCTIONS | AGGREGATES | UNUSED
+"""Reserved words that may be names where a service likes."""
 
 RESERVED = FUNCTIONS | AGGREGATES | KEYWORDS | UNUSED
 

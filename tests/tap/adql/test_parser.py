@@ -251,6 +251,9 @@ MISTAKES = [
     ("SELECT a FROM t WHERE a > (SELECT MAX(a) FROM t)", "join it"), ("SELECT FROM t", "what to select"),
     ("SELECT CASE WHEN a > 1 THEN 1 END FROM t", "COALESCE"), ("SELECT `a` FROM t", "double quotes"),
     ("SELECT a & 1 FROM t", "bitwise_and"), ("SELECT a ^ 2 FROM t", "POWER"), ("SELECT a[1] FROM t", "brackets"),
+    ("SELECT a FROM (WITH q AS (SELECT a FROM t) SELECT a FROM q) AS x", "beginning of the whole query"),
+    ("SELECT a FROM t UNION WITH q AS (SELECT a FROM t) SELECT a FROM q", "beginning of the whole query"),
+    ("SELECT 1 FROM a JOIN b JOIN c ON a.x = b.x ON b.x = c.x", "JOIN has its ON"),
     ("SELECT date FROM t", '"date"'), ("SELECT a FROM t ORDER BY distance", '"distance"'),
 ]  # fmt: skip
 
@@ -294,6 +297,12 @@ def test_contested_points_are_settings(option: str, query: str, catalogue: Catal
 def test_every_option_has_a_setting() -> None:
     offered = {name.removeprefix("adql_") for name in Settings.model_fields if name.startswith("adql_")}
     assert {option for option, _ in OPTIONS} | {"free_words"} == offered
+
+
+@pytest.mark.parametrize("between", ["\n", " \n ", " -- so\n"])
+def test_strings_on_two_lines_are_one(between: str, catalogue: Catalogue) -> None:
+    query = f"SELECT ra FROM bright WHERE name = 'a'{between}'b'"
+    assert "'ab'" in translate(query, catalogue, dialect=_with("adjacent_strings", False)).sql
 
 
 def test_free_words() -> None:
