@@ -13,6 +13,7 @@ from tap.adql import Dialect
 from tap.adql.functions import SHIPPED
 from tap.adql.functions.operators import read_functions
 from tap.adql.functions.simbad import Simbad
+from tap.adql.syntax.words import FREEABLE
 from tap.examples import examples
 from tap.handlers import DescriptionHandlers
 from tap.query.handlers import QueryHandlers
@@ -30,7 +31,7 @@ from uws.store import JobStore
 from uws.waiting import Waiting
 from uws.worker import Worker
 from vo.core.database import ArrowPool, owner_engine
-from vo.core.errors import UnavailableError
+from vo.core.errors import ConfigurationError, UnavailableError
 from vo.core.files import FileStore
 from vo.core.limits import Limits
 from vo.core.pages import page_environment
@@ -149,13 +150,24 @@ def tap_jobs(settings: Settings, store: JobStore) -> Jobs:
 
 
 def dialect(settings: Settings) -> Dialect:
-    """Return how the settings rule ADQL's contested points."""
+    """Return how the settings rule ADQL's contested points.
+
+    Raises
+    ------
+    ConfigurationError
+        Naming what is wrong with the free words or with an entry of the file of functions.
+    """
     # The settings adql_… bear the names of the dialect's fields.
     rulings = {
         name.removeprefix("adql_"): getattr(settings, name)
         for name in Settings.model_fields
         if name.startswith("adql_") and name != "adql_free_words"
     }
+    if wrong := [word for word in settings.adql_free_words if word.upper() not in FREEABLE]:
+        raise ConfigurationError(
+            f"VO_ADQL_FREE_WORDS: {', '.join(wrong)} cannot be set free.",
+            hint="It takes reserved words of ADQL that its grammar can do without, such as distance, size or public.",
+        )
     own = read_functions(settings.functions) if settings.functions is not None else ()
     return Dialect(
         **rulings,

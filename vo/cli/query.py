@@ -37,8 +37,10 @@ SHOWN = 40
 WIDEST = 40
 """Characters of a cell in a terminal."""
 CANCEL_EVERY = 0.1
-SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".json": "json", ".txt": "text"}
-"""Formats by the end of a file's name; others are VOTables."""
+SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".tab": "tsv"}
+"""Formats of tables by the end of a file's name; others are VOTables."""
+EXPLAINED = {".json": "json", ".txt": "text"}
+"""Further ones of explanations."""
 
 Result = TypeVar("Result")
 OnRows = Callable[[int], None]
@@ -134,7 +136,7 @@ def _text(query: str | None, file: Path | None) -> str:
 def _format(output: Path | None, *, explain: bool) -> str | None:
     """Return the format where none is named: by the file's name; a table in a terminal, CSV in a pipe."""
     if output is not None:
-        return SUFFIXES.get(output.suffix.lower(), "votable")
+        return (EXPLAINED | SUFFIXES if explain else SUFFIXES).get(output.suffix.lower(), "votable")
     if explain:
         return "text"
     return None if out.is_terminal else "csv"

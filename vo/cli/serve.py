@@ -22,6 +22,7 @@ from tap.ingest.service import IngestService
 from tap.ingest.sweep import sweep
 from tap.schema.store import read_tableset
 from vo.app.pages import first_query, shell_argument
+from vo.app.parts import dialect
 from vo.app.server import Supervisor, listen
 from vo.cli.environment import database
 from vo.cli.progress import console, ingest_progress, show_report
@@ -34,7 +35,9 @@ from vo.demo import catalogues
 
 def run(*, prepare: bool) -> None:
     """Serve until SIGINT or SIGTERM, then end every process that was started."""
-    with _alone(load_settings()), contextlib.ExitStack() as stack:
+    found = load_settings()
+    dialect(found)  # the processes would each fail over a wrong file of functions: it is told here, once
+    with _alone(found), contextlib.ExitStack() as stack:
         with console.status("Starting the database …"):
             settings = stack.enter_context(database(prepare=prepare))
         listener = listen(settings)

@@ -146,7 +146,7 @@ class Settings(BaseSettings):
     """ADQL: take one semicolon at the end of a query; not in the grammar."""
 
     adql_adjacent_strings: bool = True
-    """ADQL: take ``'a' 'b'`` as one string even on one line."""
+    """ADQL: take ``'a' 'b'`` as one string even on one line; on two lines they always are."""
 
     adql_unknown_frames: bool = True
     """ADQL: take a coordinate system that nobody knows, as in ``POINT('x', ra, dec)``, as if it were left out, and say
@@ -174,7 +174,8 @@ class Settings(BaseSettings):
     """ADQL: take TRUE and FALSE as values; ADQL compares booleans with ``'true'`` and ``'false'``."""
 
     adql_free_words: tuple[str, ...] = ()
-    """ADQL: reserved words that may be used as names without double quotes, such as distance or public."""
+    """ADQL: reserved words that may be used as names without double quotes, written ``["distance", "public"]``; none
+    that ADQL cannot do without, such as select."""
 
     functions: Path | None = None
     """YAML file of functions that queries can call beside the stack's own (docs/operator/functions.md)."""

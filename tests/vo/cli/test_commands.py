@@ -117,6 +117,22 @@ def test_doctor_calls_the_operators_functions(service: Service, tmp_path: Path) 
     assert "functions.yaml" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [("VO_FUNCTIONS", "functions.yaml", "ivo_own"), ("VO_ADQL_FREE_WORDS", '["select"]', "select cannot be set free")],
+)
+def test_wrong_rulings_are_told_before_anything_starts(tmp_path: Path, name: str, value: str, said: str) -> None:
+    (tmp_path / "functions.yaml").write_text(
+        "functions:\n  - {signature: ivo_own(x DOUBLE) -> DOUBLE, sql: '{x}', description: Taken.}\n"
+    )
+    own = {**environment(tmp_path / "home"), name: value.replace("functions", str(tmp_path / "functions"))}
+    command = [sys.executable, "-m", "vo.cli", "serve", "--prepare"]
+    done = subprocess.run(command, env=own, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert said in " ".join(done.stderr.split())
+    assert not (tmp_path / "home").exists()
+
+
 def test_doctor_before_anything_was_made() -> None:
     home = make_home()
     done = vo(home, "doctor")

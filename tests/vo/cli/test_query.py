@@ -76,6 +76,17 @@ def test_it_saves_a_file_from_a_file(service: Service, tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["query.adql", "result.vot"]
 
 
+def test_the_name_of_a_file_says_its_format(service: Service, tmp_path: Path) -> None:
+    for name, options, begins in (
+        ("a.json", ["--explain"], b"{"),
+        ("a.txt", ["--explain"], b"Plan"),
+        ("b.json", [], b"<?xml"),
+        ("b.tab", [], b"hip\t"),
+    ):
+        service.vo("query", *options, QUERY, "-o", str(tmp_path / name))
+        assert (tmp_path / name).read_bytes().startswith(begins)
+
+
 def test_it_reads_standard_input(service: Service) -> None:
     command = [sys.executable, "-m", "vo.cli", "query", "--format", "tsv", "--url", service.tap]
     done = subprocess.run(command, env=service.environment, input=QUERY, capture_output=True, text=True, check=True)
