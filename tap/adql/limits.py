@@ -17,13 +17,14 @@ MAX_DEPTH = 100
 """Parentheses within parentheses."""
 
 MAX_VALUES = 40_000
-"""Values of one list of IN; more are uploaded as a table and joined."""
+"""Values of one list of IN."""
 
 MAX_CONDITIONS = 5_000
 """Conditions in one chain of AND or OR: PostgreSQL compares them with each other when it plans."""
 
 MAX_TERMS = 1_000
-"""Terms in one chain of + - * / or ||: PostgreSQL nests them."""
+"""Terms in one chain of + - * / or ||, values of COALESCE, and values of IN that are not constant: PostgreSQL nests
+them."""
 
 MAX_COLUMNS = 1_600
 """Columns of a select list, of GROUP BY or of ORDER BY (PostgreSQL takes 1,664)."""
@@ -76,7 +77,7 @@ MAX_COVERS = 1_000
 """Milliseconds, about, that are spent on finding index conditions for large regions; further ones have none."""
 
 MAX_WARNINGS = 100
-"""Remarks on one query."""
+"""Remarks on one query; further ones are left out."""
 
 MAX_SECONDS = 5.0
 """Seconds of computing that the translation of a query may take: for what none of the limits above foresees."""

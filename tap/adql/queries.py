@@ -1,4 +1,4 @@
-"""Queries: select lists, grouping, order, set operations and WITH."""
+"""Queries: SELECT, WITH and what each hands on; order and groups are in `ordering`, UNION and its kin in `sets`."""
 
 # ruff: noqa: S608  (the package writes SQL: names come from the catalogue, literals are encoded anew)
 from __future__ import annotations

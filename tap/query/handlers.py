@@ -60,7 +60,7 @@ class QueryHandlers:
         self._slots = FairSlots(settings.connections)
 
     async def sync(self, request: Request) -> Response:
-        """Answer a query directly (TAP 1.1, section 2.1)."""
+        """Answer a query directly (TAP 1.1, section 2.1); EXPLAIN=1 explains it instead."""
         parameters = await read_parameters(request, max_body=self._settings.max_body)
         request.state.text_format, request.state.json_format = wants_text(parameters), wants_json(parameters)
         wanted = QueryRequest.from_parameters(parameters, self._settings)

@@ -93,7 +93,11 @@ def adql_page() -> str:
         rows = [f"## {feature_type.rpartition('#')[2]}\n"]
         rows += [f"- `{item.form}`" + (f": {item.description}" if item.description else "") for item in features]
         parts.append("\n".join(rows))
-    rows = ["## Limits\n\nA query beyond one is refused with its name.\n", "| most | of what |", "|---|---|"]
+    rows = [
+        "## Limits\n\nA query beyond one is refused, unless its line says otherwise.\n",
+        "| most | of what |",
+        "|---|---|",
+    ]
     rows += [f"| {value:,} | {meaning} |" for value, meaning in documented_constants(limits)]
     parts.append("\n".join(rows))
     return "\n\n".join(parts) + "\n"

@@ -173,7 +173,7 @@ class Function:
 
     @property
     def signature(self) -> str:
-        """The signature as TAPRegExt declares user-defined functions."""
+        """The signature as the catalogue of functions writes it; `tap.adql.features` declares a plainer one."""
         arguments = ", ".join(map(str, self.parameters)) + (", ..." if self.variadic else "")
         return f"{self.name}({arguments}) -> {self.returns}"
 
