@@ -9,7 +9,7 @@ from tap.adql.errors import ADQLError, did_you_mean
 from tap.adql.functions import Called, Function, Parameter, Unit
 from tap.adql.operands import Value, combined, double, instant, require
 from tap.adql.scopes import Scope, Translate
-from tap.adql.sky.geometry import Stored, dali_array, parts_of
+from tap.adql.sky.geometry import Stored, dali_array, known_with, parts_of
 from tap.adql.sky.pgsphere import spherical
 from tap.adql.sky.shapes import SHAPES
 from tap.adql.syntax import ast
@@ -276,14 +276,13 @@ def aggregate(node: ast.Aggregate, scope: Scope, translate: Translate) -> Value:
     function = node.function.lower()
     column = replace(argument.column, name=f"{function}_{argument.column.name}".strip("_"), utype=None)
     if node.function == "COUNT":
-        parts = [part.sql for part in parts_of(argument.geometry)]
-        if parts and node.distinct:
+        if node.distinct and parts_of(argument.geometry):
             raise ADQLError("COUNT(DISTINCT …) does not take computed geometries.", argument.position)
         if node.distinct and argument.sql_type in ("spoint", "scircle", "spoly"):  # of which none has an equality
             argument = replace(argument, sql=dali_array(argument))
-        if parts:  # a sum is NULL exactly when a part is
-            argument = replace(argument, sql=f"({' + '.join(parts)})")
-        sql, sql_type, kind = f"COUNT({distinct}{argument.sql})", "bigint", Kind.NUMBER
+        if node.distinct and argument.kind is Kind.MOC:  # nor has this, but its text is unique
+            argument = replace(argument, sql=f"({argument.sql})::text")
+        sql, sql_type, kind = f"COUNT({distinct}{known_with(argument)})", "bigint", Kind.NUMBER
         column = replace(counted, name=column.name)
     elif node.function in ("MIN", "MAX"):
         argument = require(argument, (Kind.NUMBER, Kind.TEXT, Kind.TIMESTAMP), node.function)

@@ -51,8 +51,15 @@ def one_of(
             )
         if part.kind in (Kind.ARRAY, Kind.OPAQUE) and part.sql_type != first.sql_type:
             raise ADQLError(f"{name} does not take arrays of different types.", part.position)
-    units = {part.column.unit for part in known if part.constant is None} or {None}
-    column = replace(first.column, name=name.lower(), utype=None, unit=units.pop() if len(units) == 1 else None)
+    columns = [part.column for part in known if part.constant is None]  # constants are taken to be of their kind
+    column = replace(
+        first.column,
+        name=name.lower(),
+        utype=None,
+        unit=_common([other.unit for other in columns]),
+        ucd=_common([other.ucd for other in columns]),
+        description=_common([other.description for other in columns]),
+    )
     sql_type = first.sql_type
     written = [part.sql for part in choices]
     if first.kind is Kind.NUMBER:
@@ -64,3 +71,8 @@ def one_of(
         column = replace(column, arraysize="*")
     sql = f"({write(written)})::{sql_type}"
     return combined(sql, column, sql_type, first.kind, position, [*choices, *others])
+
+
+def _common(texts: Sequence[str | None]) -> str | None:
+    """Return what all texts are; None where they differ."""
+    return texts[0] if len(set(texts)) == 1 else None

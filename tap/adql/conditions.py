@@ -10,14 +10,14 @@ from typing import TypeAlias
 
 from tap.adql.errors import ADQLError
 from tap.adql.limits import MAX_PATTERN, MAX_TERMS, check_length
-from tap.adql.operands import Value, instant, require, ungrouped
+from tap.adql.operands import Value, double, instant, require, ungrouped
 from tap.adql.planner.predicates import Predicate, all_of, negation, one_of, written
 from tap.adql.planner.ranges import MIRRORED, prefix_among, prefix_between, prefix_comparison
 from tap.adql.relations import Relation, Source, kind_of_field
 from tap.adql.scopes import Scope
-from tap.adql.sky.geometry import Membership, Point, Proximity, check_radius, computed, number, parts_of, within
+from tap.adql.sky.geometry import Membership, Point, Proximity, check_radius, computed, known_with, number, within
 from tap.adql.syntax import ast
-from tap.adql.types import TIMESTAMP, Kind, number_literal, string_literal
+from tap.adql.types import TIMESTAMP, UNKNOWN, Kind, number_literal, string_literal
 from tap.adql.values import value
 
 Subquery: TypeAlias = Callable[[ast.Query, Scope], Relation]
@@ -66,6 +66,8 @@ def predicate(node: ast.Condition, scope: Scope, subquery: Subquery) -> Predicat
             first, *others = align([_operand(part, scope) for part in (operand, *items)], "IN")
             # PostgreSQL makes a nested OR of values that it does not know yet.
             check_length([part for part in others if part.sources], MAX_TERMS, "Values of IN that are not constant")
+            if {part.sql_type for part in (first, *others)} - {UNKNOWN} > {"real"}:  # PostgreSQL would compare in real
+                others = [replace(part, sql=double(part)) if part.kind is Kind.NUMBER else part for part in others]
             ranges = None if negated else prefix_among(first, others)
             listed = f"{first.sql} {_not(negated)}IN ({', '.join(other.sql for other in others)})"
             sources = frozenset().union(*(part.sources for part in (first, *others)))
@@ -76,7 +78,7 @@ def predicate(node: ast.Condition, scope: Scope, subquery: Subquery) -> Predicat
             return _like(node, scope)
         case ast.IsNull(operand=operand, negated=negated):
             tested = _operand(operand, scope)
-            sql = f"{_nullable(tested)} IS {_not(negated)}NULL"
+            sql = f"{known_with(tested)} IS {_not(negated)}NULL"
             return _simple(sql, [tested]) if negated else Predicate(sql, tested.sources)
         case ast.Exists(query=query):
             relation = subquery(query, scope)
@@ -103,14 +105,6 @@ def _operand(node: ast.Value, scope: Scope) -> Value:
 
 def _not(negated: bool) -> str:
     return "NOT " if negated else ""
-
-
-def _nullable(tested: Value) -> str:
-    """Return an expression that is NULL exactly when a value is."""
-    if tested.sql:
-        return tested.sql
-    parts = [part.sql for part in parts_of(tested.geometry)]
-    return f"({' + '.join(parts)})"
 
 
 # ---- comparisons ----------------------------------------------------------------------------------------------------
@@ -221,7 +215,7 @@ def _measured(compared: Predicate, one: Value, word: str, other: Value) -> Predi
 def _proximity(distance: Value, limit: Value, *, strict: bool) -> Proximity | None:
     """Return the test that a distance, or some multiple of it, is within a limit."""
     base, factor = distance.multiple or (distance, 1.0)
-    if base.separation is None:
+    if base.separation is None or limit.kind is Kind.NULL:
         return None
     if limit.constant is not None:
         radius = float(limit.constant) / factor

@@ -70,7 +70,8 @@ def cast(node: ast.Cast, scope: Scope, translate: Translate) -> Value:
     require(operand, (Kind.NUMBER, Kind.TEXT, Kind.TIMESTAMP, Kind.BOOLEAN), f"CAST to {node.type_name}")
     sql = f"({operand.sql})::text"
     if operand.kind is Kind.TIMESTAMP:
-        sql = f"pg_catalog.to_char({operand.sql}, 'YYYY-MM-DD\"T\"HH24:MI:SS.MS')"
+        digits = f"pg_catalog.to_char({operand.sql}, 'YYYY-MM-DD\"T\"HH24:MI:SS.US')"
+        sql = f"pg_catalog.rtrim(pg_catalog.rtrim({digits}, '0'), '.')"  # as results show it
     arraysize = "*"
     if node.length is not None:
         if not 1 <= node.length <= _MAX_LENGTH:
@@ -88,8 +89,11 @@ def _cast_number(node: ast.Cast, operand: Value, column: Column) -> Value:
     if operand.constant is not None:
         constant = _converted(operand.constant, sql_type)
         if constant is None:
-            shown = repr(str(operand.constant)[:40])
-            raise ADQLError(f"{shown} is not a value of type {node.type_name}.", operand.position)
+            shown = str(operand.constant)[:40]
+            shown = repr(shown) if operand.kind is Kind.TEXT else shown
+            limit = INTEGER_RANGES.get(sql_type)
+            hint = f"{node.type_name} goes from {-limit} to {limit - 1}." if limit else None
+            raise ADQLError(f"{shown} is not a value of type {node.type_name}.", operand.position, hint=hint)
     sql = f"({operand.sql})::{sql_type}"
     if isinstance(operand.constant, str):
         sql = f"({constant!r})::{sql_type}"

@@ -28,9 +28,11 @@ def group_keys(node: ast.Select, scope: Scope) -> list[str]:
     meant = {id(term): term for term in (_group_term(term, node, scope) for term in node.group_by)}
     for term in meant.values():
         grouped = value(term, scope)
-        if isinstance(grouped.geometry, Stored) and not grouped.geometry.sql_type.endswith("[]"):
+        stored = isinstance(grouped.geometry, Stored) and not grouped.geometry.sql_type.endswith("[]")
+        if stored or grouped.kind is Kind.MOC:
             hint = "Group by a column that tells the rows apart, such as an identifier."
-            raise ADQLError(f"GROUP BY does not take {grouped.kind.value} of a table.", term.position, hint=hint)
+            whose = " of a table" if stored else ""
+            raise ADQLError(f"GROUP BY does not take {grouped.kind.value}{whose}.", term.position, hint=hint)
         parts = parts_of(grouped.geometry) or [grouped]
         written += [sorting(part) for part in parts]
     scope.grouping = frozenset(written)

@@ -19,6 +19,7 @@ from tap.adql.relations import Relation, Source, source_of
 from tap.adql.scopes import Results, Scope
 from tap.adql.sets import united
 from tap.adql.syntax import ast
+from tap.adql.types import Kind
 from tap.adql.values import field_value, value
 
 _WHOLE = ast.Identifier(0, "", delimited=True)
@@ -124,6 +125,10 @@ def _select(
         scope.clause = "HAVING"
         scope.aggregated = True
         having = condition(node.having, scope, subquery)
+    if node.distinct and not final:
+        for part in values:
+            if part.kind is Kind.MOC:
+                raise ADQLError("DISTINCT does not compare MOCs.", part.position, hint="Write CAST(m AS VARCHAR).")
     shown = unique_names(names) if final else names
     selected = select_list(values, shown, final=final, canonical=canonical or node.distinct)
     keys: list[str] = []

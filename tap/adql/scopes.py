@@ -164,7 +164,8 @@ class Scope:
     def _no_column(self, name: ast.Name, sources: Iterable[Source]) -> ADQLError:
         """Return the error for an unknown column."""
         known = [column.column.name for source in sources for column in source.relation.fields]
-        hint = did_you_mean(name[-1].text, known, written_name)
+        qualifier = "".join(f"{written_name(part.text)}." for part in name[:-1])
+        hint = did_you_mean(name[-1].text, known, lambda found: qualifier + written_name(found))
         if hint is None and name[-1].delimited:
             hint = "Strings are written in single quotes, names in double quotes."
         if hint is None:

@@ -28,8 +28,12 @@ def united(node: ast.SetOperation, operands: Sequence[Relation], context: Contex
             counts = f"{len(fields)} and {len(relation.fields)}"
             raise ADQLError(f"The queries of a set operation have {counts} columns.", operand.position)
         fields = [_united(*pair, operand.position) for pair in zip(fields, relation.fields, strict=True)]
-    types = [{relation.fields[place].sql_type for relation in operands} for place in range(len(fields))]
-    first, *others = (_in_types(relation, fields, types, context).sql for relation in operands)
+    if any("ALL" not in operator for operator in node.operators):
+        for entry in fields:
+            if kind_of_field(entry) is Kind.MOC:
+                message = f"{entry.column.name} is a MOC, and set operations other than UNION ALL compare rows."
+                raise ADQLError(message, node.operands[0].position, hint="Write UNION ALL, or CAST(m AS VARCHAR).")
+    first, *others = (_in_types(relation, fields, context).sql for relation in operands)
     pairs = zip(node.operators, others, strict=True)
     sql = " ".join([f"({first})", *(f"{operator} ({other})" for operator, other in pairs)])
     # PostgreSQL takes no condition into the operands of EXCEPT.
@@ -38,13 +42,16 @@ def united(node: ast.SetOperation, operands: Sequence[Relation], context: Contex
     return Relation(sql, tuple(fields), positions, rows=sum(relation.rows for relation in operands))
 
 
-def _in_types(relation: Relation, fields: Sequence[Field], types: Sequence[set[str]], context: Context) -> Relation:
-    """Return an operand with the columns of the whole: NULLs in their types, and double where PostgreSQL has less."""
+def _in_types(relation: Relation, fields: Sequence[Field], context: Context) -> Relation:
+    """Return an operand with the columns of the whole: NULLs in their types, and numbers in double where others are.
+
+    PostgreSQL types a chain pair by pair, so that integers before reals before doubles would lose digits.
+    """
     columns = []
     changed = False
-    for own, wanted, given in zip(relation.fields, fields, types, strict=True):
+    for own, wanted in zip(relation.fields, fields, strict=True):
         null = own.sql_type == UNKNOWN != wanted.sql_type
-        narrow = wanted.sql_type == DOUBLE and DOUBLE not in given - {UNKNOWN} and not null
+        narrow = wanted.sql_type == DOUBLE != own.sql_type and not null
         changed = changed or null or narrow
         for k, name in enumerate(wanted.sql_names):
             inner = "NULL" if null else own.sql_names[k]

@@ -112,7 +112,7 @@ def field_value(source: Source, place: int, position: int, scope: Scope, *, qual
 
 
 def _column(node: ast.ColumnReference, scope: Scope) -> Value:
-    if scope.results is not None and len(node.name) == 1 and not scope.has(node.name[0]):
+    if scope.clause == "ORDER BY" and scope.results and len(node.name) == 1 and not scope.has(node.name[0]):
         named = scope.results.named(node.name[0])
         if named is not None:
             scope.context.repeat(named.sql, node.position)
@@ -261,11 +261,20 @@ def _check_range(result: float | int, sql_type: str, position: int) -> None:
 
 def _concatenation(node: ast.Concatenation, scope: Scope) -> Value:
     operands = [require(value(part, scope), (Kind.TEXT,), "||") for part in node.operands]
-    sql = " || ".join(part.sql for part in operands)
+    sql = _halved([part.sql for part in operands])
     constant = None
     if all(isinstance(part.constant, str) for part in operands):
         constant = "".join(str(part.constant) for part in operands)
     return combined(f"({sql})", text_column(), "text", Kind.TEXT, node.position, operands, constant=constant)
+
+
+def _halved(texts: list[str]) -> str:
+    """Join strings in halves: PostgreSQL keeps every string on the way until the row is done."""
+    if len(texts) <= 2:
+        return " || ".join(texts)
+    half = len(texts) // 2
+    first, second = _halved(texts[:half]), _halved(texts[half:])
+    return f"({first}) || ({second})"
 
 
 _TRANSLATORS: dict[type, Callable[[Any, Scope], Value]] = {

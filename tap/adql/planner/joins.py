@@ -96,7 +96,8 @@ def _merge(join: ast.Join, left: Sequence[Source], right: Sequence[Source], scop
     equalities = []
     for name in wanted:
         one, other = (_single(name, side, join) for side in (left, right))
-        first, second = align([field_value(*found, name.position, scope) for found in (one, other)], "USING")
+        what = f"{'USING' if join.using else 'NATURAL JOIN'}, column {name.text},"
+        first, second = align([field_value(*found, name.position, scope) for found in (one, other)], what)
         equalities.append(comparison(first, "=", second))
         if join.kind == "FULL":
             one[0].merged[one[1]] = f"COALESCE({first.sql}, {second.sql})"

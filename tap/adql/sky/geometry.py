@@ -187,6 +187,11 @@ def polygon_array(value: Value) -> str:
             raise ADQLError(f"A polygon is needed here, not {value.kind.value}.", value.position)
 
 
+def known_with(value: Value) -> str:
+    """Return an expression that is NULL exactly when a value is: the sum of a geometry's parts where it is computed."""
+    return value.sql or f"({' + '.join(part.sql for part in parts_of(value.geometry))})"
+
+
 def dali_array(value: Value) -> str:
     """Return a geometry as the client gets it: an array of degrees (DALI 1.1, section 3.3)."""
     if isinstance(value.geometry, Stored) and value.geometry.sql_type.endswith("[]"):

@@ -243,6 +243,8 @@ def _misspelt(before: Sequence[Word], token: Token, _after: Word | None, expecte
             near = nearest(word, _CLAUSES, 1)
             if near:
                 return f"Did you mean {near[0]}?"
+    if not before and token.upper() == "EXPLAIN":
+        return "A query is explained by EXPLAIN=1 beside it, by Explain on the query page, or by vo query --explain."
     if not before:
         return "A query begins with SELECT; tap_schema.tables and tap_schema.columns tell what there is."
     if token.type in ("IDENTIFIER", "FUNCTION") and "_AND" in expected:

@@ -62,6 +62,7 @@ def test_expected_words_are_few() -> None:
         ("SELECT phot_mag FROM bright", "phot_g_mean_mag"),
         ("SELECT nothing FROM bright", "source_id, ra, dec"),
         ("SELECT ra AS r FROM bright WHERE r < 1", "Aliases"),
+        ("SELECT b.raa FROM bright AS b", "Did you mean b.ra?"),
         ("SELECT ra FROM gaia.bright", "gaia_dr3.bright"),
         ("SELECT ra FROM nowhere", "tap_schema.tables"),
         ("SELECT std FROM tap_schema.columns WHERE table_name = gaia_dr3.bright", "'gaia_dr3.bright'"),

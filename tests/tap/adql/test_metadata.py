@@ -159,12 +159,12 @@ RULES: dict[str, Column] = {
     "SELECT CAST('1 2' AS POINT) AS p FROM bright": shape("p", "point", "2", "pos"),
     "SELECT IN_UNIT(ra, 'arcsec') AS n FROM bright": number("n", "double", "arcsec", "pos.eq.ra;meta.main"),
     "SELECT IN_UNIT(ra, 'rad') FROM bright": number("ra", "double", "rad", "pos.eq.ra;meta.main"),
-    # COALESCE: the type that holds all, the rest of the first; a unit if all columns have it.
+    # COALESCE: the type that holds all; unit, UCD and description if all columns have them.
     "SELECT COALESCE(phot_g_mean_mag, 99) AS n FROM bright": number("n", "double", "mag", "phot.mag;em.opt"),
     "SELECT COALESCE(phot_g_mean_mag, phot_g_mean_mag) AS n FROM bright": number(
         "n", "float", "mag", "phot.mag;em.opt"
     ),
-    "SELECT COALESCE(phot_g_mean_mag, ra) AS n FROM bright": number("n", "double", None, "phot.mag;em.opt"),
+    "SELECT COALESCE(phot_g_mean_mag, ra) AS n FROM bright": number("n", "double"),
     "SELECT COALESCE(quality, quality) AS n FROM bright": number("n", "short"),
     "SELECT COALESCE(NULL, quality, 1) AS n FROM bright": number("n", "int"),
     "SELECT COALESCE(name, '?') AS s FROM bright": text("s"),

@@ -254,6 +254,7 @@ MISTAKES = [
     ("SELECT a FROM (WITH q AS (SELECT a FROM t) SELECT a FROM q) AS x", "beginning of the whole query"),
     ("SELECT a FROM t UNION WITH q AS (SELECT a FROM t) SELECT a FROM q", "beginning of the whole query"),
     ("SELECT 1 FROM a JOIN b JOIN c ON a.x = b.x ON b.x = c.x", "JOIN has its ON"),
+    ("EXPLAIN SELECT a FROM t", "EXPLAIN=1"),
     ("SELECT date FROM t", '"date"'), ("SELECT a FROM t ORDER BY distance", '"distance"'),
 ]  # fmt: skip
 
