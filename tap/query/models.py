@@ -97,7 +97,7 @@ class QueryRequest:
         if wants_explanation(parameters):
             explain, content_type = _EXPLAIN_AS.get((wanted or "").strip().lower(), (ExplainAs.TABLE, ""))
         if explain is None or explain is ExplainAs.TABLE:
-            table_format, content_type = find_format(wanted)
+            table_format, content_type = find_format(wanted, also=("text", "json") if explain else ())
         else:
             table_format, _ = find_format(None)
         return cls(

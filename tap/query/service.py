@@ -139,6 +139,8 @@ class RunningQuery:
         Rows encoded so far.
     error : ServiceError, optional
         What ended the rows early, written into the result.
+    overflow : bool
+        Whether the result was cut, at the end.
     warnings : tuple of str
         Remarks on the query, after `begin`.
     """
@@ -150,6 +152,7 @@ class RunningQuery:
         self.stream: ArrowStream | None = None
         self.done = False
         self.rows = 0
+        self.overflow = False
         self._service = service
         self._writer: Writer | None = None
         self.error: ServiceError | None = None
@@ -284,8 +287,8 @@ class RunningQuery:
     def _end(self, writer: Writer, *, overflow: bool = False, error: ServiceError | None = None) -> list[Any]:
         self.done = True
         # MAXREC=0 asks for metadata only and is answered as cut (DALI 1.1, section 3.4.4).
-        cut = overflow or self.request.maxrec == 0
-        return [writer.end(Outcome(rows=self.rows, overflow=cut, error=error.text() if error else None))]
+        self.overflow = overflow or self.request.maxrec == 0
+        return [writer.end(Outcome(rows=self.rows, overflow=self.overflow, error=error.text() if error else None))]
 
     def _count(self, blocks: list[Any]) -> list[Any]:
         self._bytes += sum(len(block) if isinstance(block, bytes) else memoryview(block).nbytes for block in blocks)

@@ -91,7 +91,7 @@ def rows_in_words(count: float, *, exact: bool = False) -> str:
 
 def _steps(node: Node, around: _Around, share: float) -> Iterator[Step]:
     """Yield the steps of a node; `share` is the number of processes among which its rows are counted."""
-    subqueries = [child for child in node.subqueries if _reads(child)]  # others are parts of a computation
+    subqueries = [child for child in node.subqueries if child.reads]  # others are parts of a computation
     for child in subqueries:
         if node.runs_once(child):
             yield from _steps(child, _Around(), 1.0)
@@ -227,11 +227,6 @@ def _name(node: Node) -> str | None:
     """Return the name of the one table whose rows a node gives; None where there are more."""
     names = {scan.table.name for scan in _scans(node) if scan.table is not None}
     return names.pop() if len(names) == 1 else None
-
-
-def _reads(node: Node) -> bool:
-    """Whether a node or one below it reads a table, or what WITH keeps."""
-    return "Relation Name" in node.facts or node.kind == "CTE Scan" or any(map(_reads, node.children))
 
 
 def _scans(node: Node) -> Iterator[Node]:
