@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import tempfile
 import time
@@ -25,7 +24,7 @@ from tap.query.service import RunningQuery
 from vo.app.parts import build_queries
 from vo.cli.desk import desk
 from vo.cli.progress import console
-from vo.cli.remote import asked, blocks_of
+from vo.cli.remote import CUT, LOOKED_AT, Ending, asked, blocks_of
 from vo.core.callers import OPERATOR
 from vo.core.context import new_request_id
 from vo.core.dali.parameters import Parameters
@@ -160,7 +159,7 @@ def _ask_local(wish: Wish, cells: Cells | None, stream: BinaryIO, on_rows: OnRow
                 blocks = _stoppable(running, running.more)
             if running.error is not None:
                 raise running.error
-            return running.warnings
+            return (*running.warnings, *((CUT,) if running.overflow and cells is None else ()))
 
 
 def _stoppable(running: RunningQuery, step: Callable[[], Result]) -> Result:
@@ -181,9 +180,11 @@ def _ask_remote(url: str, wish: Wish, cells: Cells | None, stream: BinaryIO, on_
         if wish.explain and wish.format == "text" and response.headers.get_content_type() != "text/plain":
             raise QueryError("This service does not explain queries.")
         if cells is None:
+            ending = Ending(response.headers.get_content_type())
             for block in blocks_of(response):
                 stream.write(block)
-            return ()
+                ending.see(block)
+            return ending.remarks()
         with tempfile.NamedTemporaryFile(suffix=".vot") as file:
             for block in blocks_of(response):
                 file.write(block)
@@ -200,12 +201,13 @@ def _read(file: Path, cells: Cells, on_rows: OnRows) -> Sequence[str]:
     for batch in table.batches:
         writer.batch(batch)
         on_rows(cells.total)
+    ending = Ending("text/xml")
     with file.open("rb") as document:
-        document.seek(max(0, file.stat().st_size - 4096))
-        cut = re.search(rb"""QUERY_STATUS["'][^>]*value\s*=\s*["']OVERFLOW""", document.read()) is not None
-    writer.end(Outcome(rows=cells.total, overflow=cut))
+        document.seek(max(0, file.stat().st_size - LOOKED_AT))
+        ending.see(document.read())
+    writer.end(Outcome(rows=cells.total, overflow=bool(ending.remarks())))
     warning = table.metadata.infos.get("warning")
-    return (warning,) if warning else ()
+    return warning.split("\n") if warning else ()
 
 
 @contextmanager

@@ -117,15 +117,18 @@ def _welcome(settings: Settings, supervisor: Supervisor) -> None:
     page = Text.assemble(
         ("Front page   ", "bold"),
         f"{url}/\n",
+        ("Query page   ", "bold"),
+        f"{url}/query\n",
         ("TAP service  ", "bold"),
-        f"{url}/tap   (in TOPCAT: VO, Table Access Protocol, TAP URL)",
+        f"{url}/tap\n",
+        ("             in TOPCAT: VO, Table Access Protocol, TAP URL", "dim"),
     )
     console.print(Panel(page, title=settings.title, border_style="green", expand=False))
     console.print("First queries, to paste into another terminal:", style="bold")
     stilts = f"stilts tapquery sync=true tapurl={url}/tap ofmt=ascii adql={shell_argument(query)}"
     program = f"import pyvo; print(pyvo.dal.TAPService('{url}/tap').search({query!r}).to_table())"
     python = f"{sys.executable} -c {shell_argument(program)}"
-    browser = f"{url}/tap/sync?" + urllib.parse.urlencode({"LANG": "ADQL", "FORMAT": "csv", "QUERY": query})
+    browser = f"{url}/query?" + urllib.parse.urlencode({"ACTION": "run", "QUERY": query})
     for name, line in {"STILTS": stilts, "pyvo": python, "browser": browser}.items():
         console.print(f"\n[bold]{name}[/]")
         console.print(line, soft_wrap=True, markup=False)

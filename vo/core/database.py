@@ -65,6 +65,14 @@ _OF_NAMES = re.compile(
 
 _TOO_LARGE = re.compile(r"Cannot enlarge string buffer|invalid memory alloc request|requested length too large")
 
+_WAYS_OUT = {
+    "22003": "Convert to a larger type before: CAST(x AS BIGINT), or DOUBLE PRECISION.",
+    "22012": "Leave out the rows whose divisor is 0 by a condition in WHERE.",
+    "2201E": "Leave out the rows whose value has no logarithm by a condition in WHERE.",
+    "2201F": "Leave out the rows whose value has no such root or power by a condition in WHERE.",
+}
+"""What to write instead, by SQLSTATE."""
+
 log = structlog.get_logger()
 
 
@@ -162,7 +170,12 @@ def translate(error: BaseException) -> ServiceError:
             "A value or a row of the query is larger than the gigabyte that the database holds.",
             hint="Aggregate fewer rows, or select fewer columns.",
         )
-    if state.startswith("53") or re.search(r"out of memory|No space left|out of shared memory", message):
+    if message.startswith("out of memory"):
+        return LimitError(
+            "The query needs more memory than it can get.",
+            hint="Select fewer rows or shorter values, or group by less.",
+        )
+    if state.startswith("53") or "No space left" in message:
         return UnavailableError("The database is short of resources.", hint="Try again later, or with a smaller query.")
     if state.startswith(("08", "57P")) or _LOST.search(text):
         return ConnectionLostError("The database is restarting or cannot be reached.", hint="Try again in a moment.")
@@ -170,7 +183,7 @@ def translate(error: BaseException) -> ServiceError:
         log.error("database.refused", state=state, message=message)
         return ServiceError("The database does not take the query as the service wrote it.", hint="Please report it.")
     if message:
-        return QueryError(f"The database could not evaluate the query: {message}.")
+        return QueryError(f"The database could not evaluate the query: {message}.", hint=_WAYS_OUT.get(state))
     return ServiceError("The database driver failed.")
 
 

@@ -168,6 +168,34 @@ def test_what_other_services_say_is_told() -> None:
         pass
 
 
+@pytest.mark.parametrize("where", [[], ["--url"]], ids=["here", "elsewhere"])
+def test_what_failed_on_the_way_is_no_result(service: Service, tmp_path: Path, where: list[str]) -> None:
+    """The last star divides by zero when much of the result is written."""
+    options = [*where, *([service.tap] if where else [])]
+    last = adql(service, "SELECT hip FROM hipparcos.hip2", FORMAT="csv").text.split()[-1]
+    query = f"SELECT h.*, 1 / (hip - {last}) AS k FROM hipparcos.hip2 AS h"
+    for name in ("a.vot", "a.csv"):
+        done = service.vo("query", query, "-o", str(tmp_path / name), *options, check=False)
+        assert (done.returncode, "division by zero" in done.stderr) == (1, True)
+        assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("where", [[], ["--url"]], ids=["here", "elsewhere"])
+def test_a_cut_result_and_all_remarks_are_told(service: Service, tmp_path: Path, where: list[str]) -> None:
+    options = [*where, *([service.tap] if where else [])]
+    done = service.vo("query", QUERY, "--maxrec", "3", "-o", str(tmp_path / "a.vot"), *options)
+    assert "there are more rows (--maxrec)" in " ".join(done.stderr.split())
+    done = service.vo("query", QUERY, "-o", str(tmp_path / "b.vot"), *options)
+    assert "more rows" not in done.stderr
+
+
+def test_the_whole_error_comes_from_elsewhere_too(service: Service) -> None:
+    query = "SELECT raa FROM hipparcos.hip2"
+    for form in ("json", "text", "votable"):
+        done = service.vo("query", "--url", service.tap, "--explain", "--format", form, query, check=False)
+        assert (done.returncode, "line 1, column 8: There is no column raa." in done.stderr) == (1, True)
+
+
 def test_addresses_of_services() -> None:
     for url in ("https://x.org/tap", "https://x.org/tap/", "https://x.org/tap/sync"):
         assert sync_url(url) == "https://x.org/tap/sync"

@@ -270,6 +270,12 @@ def test_infos(tmp_path: Path) -> None:
     assert found.metadata.infos == {"QUERY_STATUS": "OK", "citation": "doi:1"}
 
 
+def test_infos_of_one_name_have_a_line_each(tmp_path: Path) -> None:
+    infos = '<INFO name="warning" value="one"/><INFO name="warning" value="two"/><INFO name="warning" value="one"/>'
+    found = read(document(tmp_path, field("a", "int"), rows(("1",)), before=infos))
+    assert found.metadata.infos["warning"] == "one\ntwo"
+
+
 @pytest.mark.parametrize("place", ["before", "after"])
 def test_an_error_of_the_service_is_an_error(tmp_path: Path, place: str) -> None:
     info = '<INFO name="QUERY_STATUS" value="ERROR">out of memory</INFO>'

@@ -61,12 +61,17 @@ def read_metadata(root: etree._Element, table: etree._Element) -> TableMetadata:
         description=_description(table),
         utype=table.get("utype"),
         rows=int(rows) if rows.isascii() and rows.isdigit() else None,
-        infos={
-            name: info.get("value") or " ".join((info.text or "").split())
-            for info in root.iter("{*}INFO")
-            if (name := info.get("name"))
-        },
+        infos=_infos(root),
     )
+
+
+def _infos(root: etree._Element) -> dict[str, str]:
+    """Return the values of INFO elements by name; those of one name have a line each."""
+    values: dict[str, list[str]] = {}
+    for info in root.iter("{*}INFO"):
+        if name := info.get("name"):
+            values.setdefault(name, []).append(info.get("value") or " ".join((info.text or "").split()))
+    return {name: "\n".join(dict.fromkeys(lines)) for name, lines in values.items()}
 
 
 def _read_field(element: etree._Element, number: int) -> Field:
