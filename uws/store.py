@@ -295,18 +295,20 @@ class JobStore:
     def abort(self, job_id: str) -> Phase | None:
         """Abort a job that waits at once, or ask the worker of one that runs; return the phase it is in then."""
         with transaction(self._engine) as connection:
-            waiting = "NOT deleted AND phase IN ('PENDING', 'QUEUED')"
-            job = change_phase(connection, job_id, Phase.ABORTED, condition=waiting)
-            if job is not None:
-                return job.phase
+            # Between two looks a worker may begin the job or hand it back: the row is held while it is decided.
             phase = connection.execute(
-                text(
-                    "UPDATE uws.jobs SET abort_asked = abort_asked OR phase = 'EXECUTING' "
-                    "WHERE job_id = :job_id AND NOT deleted RETURNING phase"
-                ),
+                text("SELECT phase FROM uws.jobs WHERE job_id = :job_id AND NOT deleted FOR UPDATE"),
                 {"job_id": job_id},
             ).scalar()
-            return None if phase is None else Phase(phase)
+            if phase is None:
+                return None
+            if phase == Phase.EXECUTING:
+                connection.execute(
+                    text("UPDATE uws.jobs SET abort_asked = true WHERE job_id = :job_id"), {"job_id": job_id}
+                )
+                return Phase.EXECUTING
+            job = change_phase(connection, job_id, Phase.ABORTED, condition="phase IN ('PENDING', 'QUEUED')")
+            return Phase(phase) if job is None else job.phase
 
     def mark_deleted(self, job_id: str) -> Phase | None:
         """Hide a job from everybody and ask its worker to stop; return the phase it is in."""

@@ -244,7 +244,9 @@ class JobService(Service):
             if phase == "ERROR":
                 assert len(self.reason(job_id)) > 20
             if phase == "COMPLETED":
-                assert self.files(job_id) == [f"{self.changes(job_id)[-1][1]}/{name}" for name in self._names(job_id)]
+                stored, attempt = self.files(job_id), self.changes(job_id)[-1][1]
+                wanted = [f"{attempt}/{name}" for name in self._names(job_id)]
+                assert stored == wanted, f"{job_id}: {stored}, not {wanted}; {self.changes(job_id)}"
 
     def _names(self, job_id: str) -> list[str]:
         rows = self.fetch("SELECT jsonb_path_query(results, '$[*].file_name') #>> '{}' FROM uws.jobs "

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from tests.conftest import wait_until
 from tests.uws.database import LIMITS, Database
@@ -101,6 +102,23 @@ def test_an_answer_is_lost(database: Database, tmp_path: Path, method: str) -> N
     assert (tmp_path / result.path).read_bytes() == b"done"
     assert database.job(job).vain_attempts == 0
     assert database.job(job).attempt == (2 if method == "lease" else 1)
+
+
+@pytest.mark.parametrize("aim", [Phase.QUEUED, Phase.EXECUTING])
+def test_a_job_that_is_aborted_while_its_phase_changes(database: Database, aim: Phase) -> None:
+    """The wish meets a job that is just begun, or just handed back because its worker died; it is never lost."""
+    job = database.leased() if aim is Phase.QUEUED else database.new()
+    found: list[Phase | None] = []
+    with database.engine.begin() as changing:
+        changing.execute(
+            text("UPDATE uws.jobs SET phase = :aim WHERE job_id = :job_id"), {"aim": aim, "job_id": job.job_id}
+        )
+        thread = threading.Thread(target=lambda: found.append(database.store.abort(job.job_id)))
+        thread.start()
+        wait_until(lambda: database.run("SELECT FROM pg_locks WHERE NOT granted"), "the wish waits for the change", 10)
+    thread.join(10)
+    assert found == [Phase.ABORTED if aim is Phase.QUEUED else Phase.EXECUTING]
+    assert database.job(job).abort_asked is (aim is Phase.EXECUTING)
 
 
 def test_a_handed_back_job_returns_at_once(database: Database, tmp_path: Path) -> None:
