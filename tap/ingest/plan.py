@@ -7,7 +7,7 @@ from dataclasses import replace
 from tap.adql.syntax.words import is_regular_identifier
 from tap.adql.types import SQL_TYPES
 from tap.ingest.description import ColumnDescription, TableDescription
-from tap.ingest.models import PlannedColumn, TableName
+from tap.tables.models import PlannedColumn, TableName
 from vo.core.errors import TableError
 from vo.core.tables import Column, Datatype, TableStream
 

@@ -15,14 +15,16 @@ import structlog
 from psycopg2 import extensions
 
 from tap.ingest import store
-from tap.ingest.conversion import convert, database_schema
 from tap.ingest.description import SchemaDescription, TableDescription
-from tap.ingest.footprints import footprints, with_bound_fields, with_bounds
-from tap.ingest.models import IngestReport, PlannedColumn, TableName
+from tap.ingest.models import IngestReport
 from tap.ingest.plan import find_position, plan_columns
-from tap.ingest.sorting import sky_ordered
 from tap.ingest.sweep import sweep
 from tap.schema import store as schema_store
+from tap.tables.conversion import convert, database_schema
+from tap.tables.footprints import footprints, with_bound_fields, with_bounds
+from tap.tables.models import PlannedColumn, TableName
+from tap.tables.sorting import sky_ordered
+from tap.tables.store import NewTable
 from vo.core.database import connect, owner_engine
 from vo.core.errors import ServiceError, TableError
 from vo.core.settings import Settings
@@ -114,9 +116,9 @@ class _Version:
                     batches = stack.enter_context(sky_ordered(unordered, self.position, self.settings.home))
             with self._stage("load"):
                 self.schema_is_new = store.make_schema(self.connection, self.target.schema)
-                table = stack.enter_context(store.NewTable(self.settings.conninfo(), self.target))
+                table = stack.enter_context(NewTable(self.settings.conninfo(), self.target))
                 bounds = footprints(self.planned)
-                table.create(self.planned, bounds)
+                table.create(self.planned, bounds, comment=store.MARK)
                 schema = with_bound_fields(database_schema(self.planned), bounds)
                 table.load(schema, with_bounds(self._counted("load", batches), bounds))
             with self._stage("index"):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from vo.core.tables.columns import TEXT, Column
-from vo.core.tables.writers import Chunk, Format, Outcome, ResultMetadata
+from vo.core.tables.writers import Chunk, Format, Outcome, ResultMetadata, Writer
 from vo.core.tables.writers.canonical import Canonical
 from vo.core.tables.writers.csv import SPELLING
 from vo.core.tables.writers.text import texts
@@ -57,8 +57,8 @@ class Cells:
         return CellWriter(self)
 
 
-class CellWriter:
-    """Keeps the first rows (a `vo.core.tables.writers.Writer`)."""
+class CellWriter(Writer):
+    """Keeps the first rows."""
 
     def __init__(self, cells: Cells) -> None:
         self._cells = cells
@@ -80,10 +80,10 @@ class CellWriter:
             cells.rows += [list(row) for row in zip(*shown, strict=True)]
         return []
 
-    def end(self, outcome: Outcome) -> bytes:
+    def end(self, outcome: Outcome) -> list[Chunk]:
         """Note whether there would have been more."""
         self._cells.overflow = outcome.overflow
-        return b""
+        return []
 
 
 def is_number(column: Column) -> bool:

@@ -174,7 +174,11 @@ def document(explanation: Explanation, request: QueryRequest, infos: tuple[tuple
     batch = pa.record_batch(
         [pa.array(values, field.type) for values, field in zip(columns, schema, strict=True)], schema=schema
     )
-    return b"".join([writer.begin(), *map(bytes, writer.batch(batch)), writer.end(Outcome(rows=len(steps)))])
+    try:
+        blocks = [writer.begin(), *writer.batch(batch), *writer.end(Outcome(rows=len(steps)))]
+        return b"".join(map(bytes, blocks))
+    finally:
+        writer.close()
 
 
 def time_in_words(seconds: float) -> str:

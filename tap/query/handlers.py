@@ -69,7 +69,7 @@ class QueryHandlers:
         await self._admit(caller)
         handed_over = False
         try:
-            first = await run_watched(request.receive, self._executor, running.begin, running.cancel)
+            first = await run_watched(request.receive, self._executor, running.begin_sending, running.cancel)
             headers = {
                 "Cache-Control": "no-store",
                 "Content-Disposition": f'inline; filename="result{wanted.extension}"',

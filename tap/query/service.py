@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from itertools import islice
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -30,13 +31,17 @@ from vo.core.database import (
 from vo.core.errors import LimitError, ServiceError
 from vo.core.limits import Limits, time_reached
 from vo.core.streaming import CANCEL_EVERY
-from vo.core.tables.writers import Outcome, ResultMetadata, Writer, find_format
+from vo.core.tables.writers import Chunk, Outcome, ResultMetadata, Writer, find_format
 
 log = structlog.get_logger()
 
 
 PLANNING_SECONDS = 10.0
 """Most time that a plan may take: a query of many joins has more plans than PostgreSQL can look at."""
+
+
+ENDING_CHUNKS = 4
+"""Chunks of a document's end that are made at once: some formats have all their rows there."""
 
 
 class Opened(NamedTuple):
@@ -158,6 +163,7 @@ class RunningQuery:
         self.error: ServiceError | None = None
         self.warnings: tuple[str, ...] = ()
         self._ahead: ReadAhead | None = None
+        self._ending: Iterator[Chunk] | None = None
         self._begun = False
         self._cancelled = False
         self._started = time.perf_counter()
@@ -185,7 +191,7 @@ class RunningQuery:
                 return self._count([head, *self._end(writer)])
             blocks = self._encode(writer, first)
             # A batch well below the size asked for is the last one: the answer is complete and can leave in one piece.
-            if not self.done and first.nbytes < BATCH_BYTES // 2:
+            if self._ending is None and first.nbytes < BATCH_BYTES // 2:
                 more = stream.next_batch()
                 blocks += self._end(writer) if more is None else self._encode(writer, more)
             return self._count([head, *blocks])
@@ -196,13 +202,29 @@ class RunningQuery:
             self._outcome = error.code
             raise
 
+    def begin_sending(self) -> Sequence[Any]:
+        """Begin, and of a format that holds its rows back go on to where it need not: until then errors are raised."""
+        blocks = list(self.begin())
+        if self._writer is not None and self._writer.holds_back:
+            while self._ending is None:
+                blocks += self.more() or ()
+        return blocks
+
     def more(self) -> Sequence[Any] | None:
-        """Return the next blocks; errors from here on are written into the result, as DALI has it."""
+        """Return the next blocks; errors from here on are written into the result, as DALI has it.
+
+        Raises
+        ------
+        ServiceError
+            If the format cannot tell errors: what was sent so far must be cut off.
+        """
         if self.done:
             return None
         if self.stream is None or self._writer is None:
             raise RuntimeError("the query was not begun")
         try:
+            if self._ending is not None:
+                return self._count(self._rest(self._ending))
             if self._ahead is None:
                 self._ahead = self._service.read_ahead(self.stream)
             batch = self._ahead.next_batch()
@@ -212,6 +234,8 @@ class RunningQuery:
         except ServiceError as error:
             self._outcome = error.code
             self.error = self._too_slow() if isinstance(error, TimeReachedError) else error
+            if self._ending is not None or not self._writer.tells_errors:
+                raise self.error from error
             return self._end(self._writer, error=self.error)
 
     def finish(self) -> None:
@@ -241,6 +265,8 @@ class RunningQuery:
         if self.stream is not None:
             self._finish_reading(self.stream)
             self.stream.close()
+        if self._writer is not None:
+            self._writer.close()
         if self._cancelled:
             self._outcome = "abandoned"
         elif self.done and self._outcome == "abandoned":
@@ -285,14 +311,21 @@ class RunningQuery:
         return list(writer.batch(batch))
 
     def _end(self, writer: Writer, *, overflow: bool = False, error: ServiceError | None = None) -> list[Any]:
-        self.done = True
         # MAXREC=0 asks for metadata only and is answered as cut (DALI 1.1, section 3.4.4).
         self.overflow = overflow or self.request.maxrec == 0
-        return [writer.end(Outcome(rows=self.rows, overflow=self.overflow, error=error.text() if error else None))]
+        outcome = Outcome(rows=self.rows, overflow=self.overflow, error=error.text() if error else None)
+        self._ending = iter(writer.end(outcome))
+        return self._rest(self._ending)
+
+    def _rest(self, ending: Iterator[Chunk]) -> list[Any]:
+        blocks = list(islice(ending, ENDING_CHUNKS))
+        self.done = len(blocks) < ENDING_CHUNKS
+        return blocks
 
     def _count(self, blocks: list[Any]) -> list[Any]:
         self._bytes += sum(len(block) if isinstance(block, bytes) else memoryview(block).nbytes for block in blocks)
-        self._service.limits.check_result(self._bytes)
+        held = 0 if self._writer is None else self._writer.held
+        self._service.limits.check_result(max(self._bytes, held))
         return blocks
 
     def _too_slow(self) -> ServiceError:

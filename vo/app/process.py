@@ -17,6 +17,7 @@ import uvicorn
 from vo.app.main import create_app
 from vo.core.errors import ServiceError
 from vo.core.logs import configure_logs
+from vo.core.scratch import use_scratch
 from vo.core.settings import Settings, load_settings
 
 PR_SET_PDEATHSIG = 1
@@ -45,6 +46,7 @@ def main() -> None:
     try:
         settings = load_settings()
         configure_logs(settings)
+        use_scratch(settings)
     except ServiceError as error:  # what the supervisor read was changed since
         sys.exit(f"vo: {error}")
     try:

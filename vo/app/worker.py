@@ -16,6 +16,7 @@ from vo.app.parts import build_worker
 from vo.app.process import SWITCH_SECONDS, end_with_supervisor
 from vo.core.errors import ConfigurationError, ServiceError
 from vo.core.logs import configure_logs
+from vo.core.scratch import use_scratch
 from vo.core.settings import Settings, load_settings
 
 EARLY_SECONDS = 5.0
@@ -32,6 +33,7 @@ def main() -> None:
     try:
         settings = load_settings()
         configure_logs(settings)
+        use_scratch(settings)
     except ServiceError as error:  # what the supervisor read was changed since
         sys.exit(f"vo: {error}")
     try:

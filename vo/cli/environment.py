@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from vo.core import migrations
 from vo.core.cluster import Cluster
 from vo.core.logs import configure_logs
+from vo.core.scratch import use_scratch
 from vo.core.settings import Settings, load_settings, make_home
 
 
@@ -24,6 +25,7 @@ def database(*, prepare: bool = False) -> Iterator[Settings]:
     settings = load_settings()
     if not settings.private_cluster:
         make_home(settings)
+        use_scratch(settings)
         configure_logs(settings)
         if prepare:
             migrations.migrate(settings)
@@ -33,6 +35,7 @@ def database(*, prepare: bool = False) -> Iterator[Settings]:
     cluster = Cluster(settings)
     new = not cluster.created
     with cluster.held():
+        use_scratch(settings)
         configure_logs(settings)
         migrations.set_up_private(settings)
         if prepare or new:

@@ -127,6 +127,10 @@ class Settings(BaseSettings):
     """Where results of jobs are stored: a folder, or a URI that all hosts reach such as ``s3://…``. Default: a folder
     ``results`` in `home`."""
 
+    scratch: Path | None = None
+    """Folder for temporary files: uploads on their way, rows that are sorted, results in formats that need their end
+    before their beginning. Default: a folder ``scratch`` in `home`."""
+
     max_wait: Annotated[float, Field(gt=0)] = 8.0
     """Seconds after which a request that waits for a job's next phase is answered; clients give up after ten."""
 
@@ -268,6 +272,11 @@ class Settings(BaseSettings):
     def results_location(self) -> str:
         """Folder or URI where results of jobs are stored."""
         return self.results or str(self.home / "results")
+
+    @property
+    def scratch_folder(self) -> Path:
+        """Folder for temporary files."""
+        return self.scratch or self.home / "scratch"
 
     @property
     def log_path(self) -> Path | None:

@@ -11,6 +11,8 @@ from typing import Any, Protocol, TypeVar
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
+from vo.core.errors import ServiceError
+
 Result = TypeVar("Result")
 
 WATCH_AFTER = 0.05
@@ -122,8 +124,9 @@ class SourceResponse(Response):
         try:
             await asyncio.wait({sending, gone}, return_when=asyncio.FIRST_COMPLETED)
             if sending.done():
-                # The server closes the connection of a client that took nothing for too long: its answer has no end.
-                with suppress(TimeoutError):
+                # An answer without an end, whose connection the server closes, for a client that took nothing for too
+                # long, and where the source failed and its format cannot say so.
+                with suppress(TimeoutError, ServiceError):
                     sending.result()
         finally:
             gone.cancel()

@@ -11,8 +11,9 @@ from pathlib import Path
 import pyarrow as pa
 
 from tap.ingest.description import SchemaDescription, read_description
-from tap.ingest.models import IngestReport, TableName
+from tap.ingest.models import IngestReport
 from tap.ingest.service import IngestService, Progress
+from tap.tables.models import TableName
 from vo.core.errors import ConfigurationError
 from vo.core.tables.readers import open_table
 from vo.demo.resample import resample

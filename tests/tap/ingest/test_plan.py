@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from tap.ingest.description import TableDescription
-from tap.ingest.models import PlannedColumn, TableName, sql_type
 from tap.ingest.plan import find_position, plan_columns, quoted, table_name
 from tap.ingest.service import further_indexes
+from tap.tables.models import PlannedColumn, TableName, sql_type
 from vo.core.errors import TableError
 from vo.core.tables import Column, Datatype, TableStream
 

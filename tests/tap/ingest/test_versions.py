@@ -163,7 +163,7 @@ STALLED = """
 import sys, time
 import pyarrow as pa
 from tap.ingest.description import SchemaDescription, TableDescription
-from tap.ingest.models import TableName
+from tap.tables.models import TableName
 from tap.ingest.service import IngestService
 from vo.core.settings import load_settings
 from vo.core.tables import TableStream, columns_of

@@ -8,7 +8,7 @@ from typing import Any
 import psycopg2
 import pytest
 
-from tap.ingest.models import TableName
+from tap.tables.models import TableName
 from tests.conftest import BIG_ROWS, Service
 from vo.core.errors import ConfigurationError
 from vo.demo.catalogues import CATALOGUES, DemoCatalogue, demo_description

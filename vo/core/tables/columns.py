@@ -31,6 +31,7 @@ class Datatype(StrEnum):
 TEXT = frozenset({Datatype.CHAR, Datatype.UNICODE_CHAR})
 INTEGER = frozenset({Datatype.UNSIGNED_BYTE, Datatype.SHORT, Datatype.INT, Datatype.LONG})
 FLOATING = frozenset({Datatype.FLOAT, Datatype.DOUBLE})
+COMPLEX = frozenset({Datatype.FLOAT_COMPLEX, Datatype.DOUBLE_COMPLEX})
 
 _ELEMENT: dict[Datatype, pa.DataType] = {
     Datatype.BOOLEAN: pa.bool_(),
@@ -43,6 +44,8 @@ _ELEMENT: dict[Datatype, pa.DataType] = {
     Datatype.UNICODE_CHAR: pa.string(),
     Datatype.FLOAT: pa.float32(),
     Datatype.DOUBLE: pa.float64(),
+    Datatype.FLOAT_COMPLEX: pa.float32(),
+    Datatype.DOUBLE_COMPLEX: pa.float64(),
 }
 _METADATA = ("datatype", "arraysize", "xtype", "unit", "ucd", "utype", "description")
 
@@ -81,24 +84,30 @@ class Column:
 
     @property
     def is_array(self) -> bool:
-        """Whether a cell is an array of numbers or booleans."""
-        return self.arraysize is not None and not self.is_text
+        """Whether a cell is several numbers or booleans: of an array, or the two parts of a complex number."""
+        return (self.arraysize is not None and not self.is_text) or self.datatype in COMPLEX
+
+    @property
+    def parts(self) -> int:
+        """How many numbers an element is: real and imaginary part of a complex one, else 1."""
+        return 2 if self.datatype in COMPLEX else 1
 
     @property
     def length(self) -> int | None:
-        """Number of elements (characters for text) of a cell; None when it varies."""
+        """Number of numbers or booleans (characters for text) of a cell, `parts` an element; None when it varies."""
         if self.arraysize is None:
-            return 1
+            return self.parts
         if self.arraysize.endswith("*"):
             return None
-        return math.prod(int(part) for part in self.arraysize.split("x"))
+        return self.parts * math.prod(int(size) for size in self.arraysize.split("x"))
 
     @property
     def arrow_type(self) -> pa.DataType:
         """The Arrow type of the column's canonical form.
 
         Text is ``string``, a timestamp ``timestamp[us]``, an array a ``list`` of its elements in VOTable's order
-        (a 2-d array flattened, its shape only in `arraysize`).
+        (a 2-d array flattened, its shape only in `arraysize`), a complex number a ``list`` of its two parts, an array
+        of them one of all parts in order.
         """
         if self.xtype == "timestamp":
             return pa.timestamp("us")

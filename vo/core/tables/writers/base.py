@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import ClassVar, TypeAlias
 
 import pyarrow as pa
 
@@ -75,18 +77,32 @@ class Outcome:
     error: str | None = None
 
 
-class Writer(Protocol):
-    """Writes one table: `begin` once, `batch` for every batch, `end` once, also after an error.
+class Writer(ABC):
+    """Writes one table: `begin` once, `batch` for every batch, `end` once, also after an error; `close` at last.
 
-    Constructed with ``(columns, metadata)``. A writer keeps no batch after `batch` has returned, except through
-    the chunks it returned. A format whose beginning depends on its end (the row count of FITS) fits as well: it
-    reserves the place in `begin`, and whoever writes to a seekable file patches it afterwards.
+    Constructed with ``(columns, metadata)``. A writer keeps no batch after `batch` has returned, except through the
+    chunks it returned and in temporary files.
+
+    Attributes
+    ----------
+    tells_errors : bool
+        Whether the document can say that its rows ended early. Of a format that cannot, `end` is not called after an
+        error: the answer is cut off, so that nobody takes it for whole.
+    holds_back : bool
+        Whether nothing can be sent before the last row is known, so that all comes from `end`.
+    held : int
+        Bytes kept in temporary files so far, for what limits the size of results.
     """
 
+    tells_errors: ClassVar[bool] = True
+    holds_back: ClassVar[bool] = False
+    held: int = 0
+
+    @abstractmethod
     def begin(self) -> bytes:
         """Return the document up to the first row."""
-        ...
 
+    @abstractmethod
     def batch(self, batch: pa.RecordBatch) -> list[Chunk]:
         """Return the rows of a batch as chunks of at most a few MB.
 
@@ -95,9 +111,17 @@ class Writer(Protocol):
         TableError
             If a value does not fit its column's datatype or arraysize. Nothing of the batch is written then, and `end`
             can still close the document.
+        LimitError
+            If the disk of the temporary files is full.
         """
-        ...
 
-    def end(self, outcome: Outcome) -> bytes:
-        """Return the rest of the document, with the marks of overflow and error where the format has them."""
-        ...
+    @abstractmethod
+    def end(self, outcome: Outcome) -> Iterable[Chunk]:
+        """Give the rest of the document, with the marks of overflow and error where the format has them.
+
+        The chunks are made while they are taken; each is of at most a few MB.
+        """
+
+    def close(self) -> None:
+        """Free what the writer holds; also before its end, and repeatedly."""
+        self.held = 0

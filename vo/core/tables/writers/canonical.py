@@ -21,16 +21,11 @@ class Canonical:
     ----------
     columns : tuple of Column
         Declared columns; batches follow them by position.
-
-    Raises
-    ------
-    TableError
-        If a column has a datatype that no table of the stack can hold (complex numbers).
     """
 
     def __init__(self, columns: tuple[Column, ...]) -> None:
         self._columns = columns
-        self._types = tuple(_arrow_type(column) for column in columns)
+        self._types = tuple(column.arrow_type for column in columns)
 
     def pieces(self, batch: pa.RecordBatch) -> Iterator[list[pa.Array]]:
         """Yield the columns of `batch`, cast, in pieces of about `PIECE` bytes; nothing for a batch without rows.
@@ -55,13 +50,6 @@ class Canonical:
         step = max(1, rows * PIECE // size)
         for start in range(0, rows, step):
             yield [array.slice(start, step) for array in arrays]
-
-
-def _arrow_type(column: Column) -> pa.DataType:
-    try:
-        return column.arrow_type
-    except KeyError:
-        raise TableError(f"Column {column.name!r}: values of datatype {column.datatype} cannot be written.") from None
 
 
 def _cast(column: Column, declared: pa.DataType, array: pa.Array) -> pa.Array:

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from vo.core.tables.columns import FLOATING, INTEGER, Column, Datatype
+from vo.core.tables.columns import COMPLEX, FLOATING, INTEGER, Column, Datatype
 
 NULL_INTEGER = {
     Datatype.UNSIGNED_BYTE: 255,
@@ -27,6 +27,8 @@ NATIVE: dict[Datatype, np.dtype[Any]] = {
     Datatype.LONG: np.dtype("i8"),
     Datatype.FLOAT: np.dtype("f4"),
     Datatype.DOUBLE: np.dtype("f8"),
+    Datatype.FLOAT_COMPLEX: np.dtype("f4"),
+    Datatype.DOUBLE_COMPLEX: np.dtype("f8"),
 }
 
 TRUE, FALSE, UNKNOWN = b"TF?"
@@ -68,7 +70,7 @@ def elements(array: pa.Array, datatype: Datatype) -> NDArray[Any]:
         Of dtype ``NATIVE[datatype]`` in native byte order: booleans as the characters T, F and ?, bits as 0 and 1.
     """
     null = nulls(array)
-    if datatype in INTEGER or datatype in FLOATING:
+    if datatype in INTEGER or datatype in FLOATING or datatype in COMPLEX:
         values = numbers(array, NATIVE[datatype])
         if null is not None:
             values = values.copy()

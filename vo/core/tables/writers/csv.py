@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vo.core.tables.columns import Column
-from vo.core.tables.writers.base import Chunk, Outcome, ResultMetadata
+from vo.core.tables.writers.base import Chunk, Outcome, ResultMetadata, Writer
 from vo.core.tables.writers.canonical import Canonical
 from vo.core.tables.writers.text import Spelling, join_rows, texts
 
@@ -37,7 +37,7 @@ _LINE_END = pa.scalar("\n")
 _BREAKS_TSV = r"[\t\r\n]"
 
 
-class DelimitedWriter:
+class DelimitedWriter(Writer):
     """Writes CSV or TSV.
 
     Parameters
@@ -83,11 +83,11 @@ class DelimitedWriter:
             chunks += [*join_rows(written, self._delimiter, _LINE_END), b"\n"]
         return chunks
 
-    def end(self, outcome: Outcome) -> bytes:
+    def end(self, outcome: Outcome) -> list[Chunk]:
         """Return nothing, or the line of the error."""
         if outcome.error is None:
-            return b""
-        return f"# ERROR {' '.join(outcome.error.split())}\n".encode()
+            return []
+        return [f"# ERROR {' '.join(outcome.error.split())}\n".encode()]
 
     def _legal(self, array: pa.StringArray) -> pa.StringArray:
         """Return texts as cells of the format; nulls stay."""

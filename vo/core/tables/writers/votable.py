@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from vo.core.tables.columns import INTEGER, Column
 from vo.core.tables.writers import tabledata
-from vo.core.tables.writers.base import Chunk, CoordinateSystem, Outcome, ResultMetadata
+from vo.core.tables.writers.base import Chunk, CoordinateSystem, Outcome, ResultMetadata, Writer
 from vo.core.tables.writers.base64_stream import Base64Stream
 from vo.core.tables.writers.binary import RowEncoder
 from vo.core.tables.writers.canonical import Canonical
@@ -40,7 +40,7 @@ class Serialization(StrEnum):
     TABLEDATA = "tabledata"
 
 
-class VOTableWriter:
+class VOTableWriter(Writer):
     """Writes one VOTable document with one table.
 
     Parameters
@@ -111,7 +111,7 @@ class VOTableWriter:
         encoded = [self._encoder.encode(arrays) for arrays in pieces]
         return [line for rows in encoded for line in self._base64.encode(rows)]
 
-    def end(self, outcome: Outcome) -> bytes:
+    def end(self, outcome: Outcome) -> list[Chunk]:
         """Return the end of the rows and of the document, with an INFO where the rows are not all there are."""
         closing = "" if self._encoder is None else "</STREAM>\n"
         closing += f"</{self._serialization.name}>\n</DATA>\n</TABLE>\n"
@@ -119,7 +119,7 @@ class VOTableWriter:
             closing += _info("QUERY_STATUS", "ERROR", _told(outcome.error))
         elif outcome.overflow:
             closing += _info("QUERY_STATUS", "OVERFLOW", f"There are more rows than the {outcome.rows} returned.")
-        return self._base64.finish() + closing.encode() + _CLOSING
+        return [self._base64.finish() + closing.encode() + _CLOSING]
 
     def _field(self, column: Column, identifier: str, reference: str | None) -> str:
         attributes = (

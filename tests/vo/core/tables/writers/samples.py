@@ -100,7 +100,9 @@ def write(
     for batch in batches:
         document += b"".join(bytes(chunk) for chunk in writer.batch(batch))
         rows += batch.num_rows
-    return document + writer.end(outcome or Outcome(rows=rows))
+    document += b"".join(map(bytes, writer.end(outcome or Outcome(rows=rows))))
+    writer.close()
+    return document
 
 
 def stilts(*arguments: str, document: bytes) -> str:

@@ -67,11 +67,6 @@ def test_values_that_do_not_fit_are_refused_by_name(column: Column, array: pa.Ar
         cast(column, array)
 
 
-def test_complex_columns_are_refused_by_name() -> None:
-    with pytest.raises(TableError, match="Column 'visibility': values of datatype floatComplex cannot be written"):
-        Canonical((Column("visibility", Datatype.FLOAT_COMPLEX),))
-
-
 def test_a_batch_of_another_shape_is_refused() -> None:
     batch = pa.RecordBatch.from_arrays([pa.array([1]), pa.array([2])], names=["a", "b"])
     with pytest.raises(TableError, match="2 columns where 1 are declared"):

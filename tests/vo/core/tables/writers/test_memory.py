@@ -41,7 +41,10 @@ def test_memory_is_flat_and_chunks_are_small(form: str) -> None:
             most = max(most, pa.total_allocated_bytes())
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    written += len(writer.end(Outcome(rows=20 * ROWS)))
+    for chunk in writer.end(Outcome(rows=20 * ROWS)):
+        assert len(chunk) <= 2 * MEGABYTE
+        written += len(chunk)
+    writer.close()
     assert written > 15 * MEGABYTE
     assert peak < 12 * MEGABYTE
     assert most - before < 20 * MEGABYTE

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from tap.adql.catalogue import BOUND_SUFFIX
-from tap.ingest.models import PlannedColumn
+from tap.tables.models import PlannedColumn
 
 Floats = npt.NDArray[np.float64]
 

@@ -8,8 +8,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from tap.ingest.conversion import convert, database_schema, is_ascii
-from tap.ingest.models import PlannedColumn
+from tap.tables.conversion import convert, database_schema, is_ascii
+from tap.tables.models import PlannedColumn
 from vo.core.errors import TableError
 from vo.core.tables import Column, Datatype, TableStream
 

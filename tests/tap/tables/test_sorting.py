@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tap.ingest import sorting
-from tap.ingest.sky import Floats, Integers, q3c_ipix
-from tap.ingest.sorting import sky_ordered
+from tap.tables import sorting
+from tap.tables.sky import Floats, Integers, q3c_ipix
+from tap.tables.sorting import sky_ordered
 
 POSITION = ("ra", "dec")
 
@@ -149,7 +149,7 @@ NO_ROOM = """
 import resource, sys
 from pathlib import Path
 import pyarrow as pa
-from tap.ingest import sorting
+from tap.tables import sorting
 from vo.core.errors import LimitError
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))

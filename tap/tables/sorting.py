@@ -13,7 +13,7 @@ from typing import IO
 import numpy as np
 import pyarrow as pa
 
-from tap.ingest.sky import Integers, q3c_ipix
+from tap.tables.sky import Integers, q3c_ipix
 from vo.core.errors import LimitError
 
 RUN_BYTES = 32 << 20

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tap.ingest.models import PlannedColumn
+from tap.tables.models import PlannedColumn
 from vo.core.errors import TableError
 from vo.core.tables import Datatype, TableStream
 
