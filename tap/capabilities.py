@@ -22,7 +22,7 @@ def tap_capabilities(settings: Settings, dialect: Dialect) -> bytes:
                 version="1.1",
                 use="base",
                 capability_type="tr:TableAccess",
-                extra=[_language(dialect), *_formats(), *_limits(settings)],
+                extra=[_language(dialect), *_formats(), *_uploads(), *_limits(settings)],
             ),
             Capability("ivo://ivoa.net/std/VOSI#capabilities", f"{base}/capabilities", version="1.0"),
             Capability("ivo://ivoa.net/std/VOSI#availability", f"{base}/availability", version="1.0"),
@@ -74,6 +74,13 @@ def _formats() -> list[etree._Element]:
     ]
 
 
+def _uploads() -> list[etree._Element]:
+    return [
+        E.uploadMethod({"ivo-id": f"ivo://ivoa.net/std/TAPRegExt#upload-{method}"})
+        for method in ("inline", "http", "https")
+    ]
+
+
 def _limits(settings: Settings) -> list[etree._Element]:
     limits = Limits.of(settings)
     return [
@@ -81,5 +88,8 @@ def _limits(settings: Settings) -> list[etree._Element]:
         E.executionDuration(E.default(str(limits.job_time)), E.hard(str(limits.max_job_time))),
         E.outputLimit(
             E.default({"unit": "row"}, str(settings.default_maxrec)), E.hard({"unit": "row"}, str(settings.hard_maxrec))
+        ),
+        E.uploadLimit(
+            E.default({"unit": "byte"}, str(limits.max_upload)), E.hard({"unit": "byte"}, str(limits.max_upload))
         ),
     ]

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import structlog
 from sqlalchemy import Engine, text
 
-from uws.executor import folder_of
+from uws.folders import folder_of
 from uws.models import Phase
 from uws.store import JobStore, change_phase, transaction
 from vo.core.errors import ServiceError

@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from enum import Enum
 from typing import Any, Protocol
 
+from uws.folders import folder_of
+from uws.inputs import OpenInput, opened
 from uws.models import Job, Progress, Result
 from vo.core.errors import ServiceError
 from vo.core.files import FileStore
@@ -122,6 +124,10 @@ class JobContext:
             yield writer
         self.results.append(Result(identifier, media_type, writer.size, path, file_name))
 
+    def inputs(self) -> AbstractContextManager[dict[str, OpenInput]]:
+        """Hold the files that came with the job's parameters, by the names of their parts."""
+        return opened(self._files, self.job.inputs)
+
     @contextmanager
     def cancelled_by(self, cancel: Callable[[], None]) -> Iterator[None]:
         """Within the ``with`` block a wish to stop calls `cancel`, from another thread and perhaps repeatedly.
@@ -156,8 +162,3 @@ class JobContext:
     def discard(self) -> None:
         """Remove what this attempt has stored."""
         self._files.delete_folder(self.folder)
-
-
-def folder_of(job_id: str) -> str:
-    """Return the folder of a job's files; two levels, so that no folder holds them all."""
-    return f"{job_id[:2]}/{job_id}"

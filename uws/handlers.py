@@ -8,7 +8,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import ParamSpec, TypeAlias, TypeVar
 from urllib.parse import urlencode
@@ -25,7 +25,7 @@ from uws.service import Jobs, read_filter, read_phase, read_time
 from uws.waiting import Waiting, Watch
 from vo.core.callers import Caller
 from vo.core.dali.parameters import Parameters
-from vo.core.dali.request import read_parameters
+from vo.core.dali.request import Received, read_parameters, received
 from vo.core.errors import ForbiddenError, NotFoundError, ParameterError
 from vo.core.settings import Settings
 from vo.core.stored import StoredFileResponse
@@ -140,7 +140,8 @@ class JobHandlers:
 
     async def create(self, request: Request) -> Response:
         """Create a job; PHASE=RUN in the same request queues it (UWS 1.1, section 2.2.3.1)."""
-        job = await self._call(self._jobs.create, _caller(request), await self._read(request))
+        async with self._received(request) as sent:
+            job = await self._call(self._jobs.create, _caller(request), sent.parameters, sent.files)
         return self._see(job)
 
     async def job(self, request: Request) -> Response:
@@ -234,9 +235,10 @@ class JobHandlers:
 
     async def add_parameters(self, request: Request) -> Response:
         """Add parameters while a job is PENDING."""
-        parameters = await self._read(request)
         job_id = request.path_params["job_id"]
-        return self._see(await self._call(self._jobs.add_parameters, _caller(request), job_id, parameters))
+        async with self._received(request) as sent:
+            job = await self._call(self._jobs.add_parameters, _caller(request), job_id, sent.parameters, sent.files)
+        return self._see(job)
 
     async def error(self, request: Request) -> Response:
         """Show why a job failed, as the same document that a synchronous request would get."""
@@ -326,6 +328,10 @@ class JobHandlers:
 
     async def _read(self, request: Request) -> Parameters:
         return await read_parameters(request, max_body=self._settings.max_body)
+
+    def _received(self, request: Request) -> AbstractAsyncContextManager[Received]:
+        """Hold a request with its files."""
+        return received(request, max_body=self._settings.max_body, max_upload=self._settings.max_upload)
 
     async def _call(
         self, call: Callable[Arguments, Result], *arguments: Arguments.args, **more: Arguments.kwargs

@@ -95,6 +95,29 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class Input:
+    """A file that came with a job's parameters.
+
+    Attributes
+    ----------
+    part : str
+        Name of the request's part, by which parameters refer to it.
+    path : str
+        In the file store.
+    size : int
+        In bytes.
+    media_type, file_name : str, optional
+        What the client says of it.
+    """
+
+    part: str
+    path: str
+    size: int
+    media_type: str | None = None
+    file_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """A job as the store has it. Times are in UTC.
 
@@ -110,6 +133,8 @@ class Job:
         Whose turn and whose limits it takes.
     parameters : sequence of (name, value)
         In the order they came.
+    inputs : sequence of Input
+        Files that came with the parameters.
     attempt, vain_attempts : int
         How often it was begun, and how often in vain because a worker or the database went away.
     """
@@ -128,6 +153,7 @@ class Job:
     destruction: datetime
     quote: datetime | None
     parameters: Sequence[tuple[str, str]]
+    inputs: Sequence[Input]
     results: Sequence[Result]
     error: ErrorSummary | None
     progress: Progress | None

@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import Engine, text
 
 from uws.models import ErrorSummary, Job, Phase, Progress, Result
-from uws.store import change_phase, job_of, transaction
+from uws.store import change_phase, job_of, stored_bytes, transaction
 
 LEASE_LOCK = 0x766F0003
 """Key of the advisory lock of whoever leases: turns are exact when one worker chooses at a time."""
@@ -224,12 +224,9 @@ class Queue:
             return job
 
     def stored_bytes(self, account: str) -> int:
-        """Return the size of all stored results of an account."""
+        """Return the size of all stored files of an account."""
         with transaction(self._engine) as connection:
-            stored = connection.execute(
-                text("SELECT stored_bytes FROM uws.accounts WHERE account = :account"), {"account": account}
-            )
-            return stored.scalar() or 0
+            return stored_bytes(connection, account)
 
     def held(self, worker_id: str) -> list[Job]:
         """Return the jobs whose leases a worker holds."""
@@ -252,7 +249,7 @@ class Queue:
                     job.job_id,
                     Phase.COMPLETED,
                     condition=f"{_HELD} AND NOT abort_asked AND NOT deleted",
-                    changes="results = CAST(:results AS jsonb), stored_bytes = :stored, progress = NULL",
+                    changes="results = CAST(:results AS jsonb), stored_bytes = :stored, inputs = '[]', progress = NULL",
                     results=json.dumps([asdict(result) for result in results]),
                     stored=sum(result.size for result in results),
                     **_lease(job),

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from uws.executor import folder_of
+from uws import inputs
+from uws.folders import folder_of
 from uws.models import Job, JobFilter, JobReference, Phase, Progress, Result
 from uws.store import JobStore
 from vo.core.callers import OPERATOR, Caller
+from vo.core.dali.multipart import SentFile
 from vo.core.dali.parameters import Parameters
 from vo.core.errors import ForbiddenError, LimitError, NotFoundError, ParameterError
 from vo.core.files import FileStore
 from vo.core.limits import Limits
 
 MAX_RUNID = 64
+NO_FILES: Mapping[str, SentFile] = {}
 PAGE = 1000
 """Jobs that are read from the store at once."""
 
@@ -55,8 +58,8 @@ class Jobs:
         self._store = store
         self._max_parameters = max_parameters
 
-    def create(self, caller: Caller, parameters: Parameters) -> Job:
-        """Create a job; ``PHASE=RUN`` among the parameters queues it at once.
+    def create(self, caller: Caller, parameters: Parameters, files: Mapping[str, SentFile] = NO_FILES) -> Job:
+        """Create a job; ``PHASE=RUN`` among the parameters queues it at once. Files stay with the job.
 
         Raises
         ------
@@ -64,16 +67,21 @@ class Jobs:
             Why it is not taken; then there is no job.
         """
         run = self._asked_phase(parameters, {"RUN"}) is not None
-        return self._store.create(
-            job_id=secrets.token_hex(16),
-            service=self.service,
-            owner=caller.identity,
-            account=caller.account,
-            run_id=_run_id(parameters),
-            parameters=_job_parameters(parameters),
-            limits=self.limits,
-            run=run,
-        )
+        run_id = _run_id(parameters)
+        job_id = secrets.token_hex(16)
+        self._check_room(caller, files)
+        with inputs.stored(self.files, job_id, files) as kept:
+            return self._store.create(
+                job_id=job_id,
+                service=self.service,
+                owner=caller.identity,
+                account=caller.account,
+                run_id=run_id,
+                parameters=_job_parameters(parameters),
+                inputs=kept,
+                limits=self.limits,
+                run=run,
+            )
 
     def get(self, caller: Caller, job_id: str) -> Job:
         """Return a job.
@@ -124,8 +132,10 @@ class Jobs:
         account = None if caller is OPERATOR else caller.account
         return self._store.references(self.service, account, wanted, limit=limit, before=before)
 
-    def add_parameters(self, caller: Caller, job_id: str, parameters: Parameters) -> Job:
-        """Add parameters to a pending job (DALI 1.1, section 3.1: they accumulate, none is replaced)."""
+    def add_parameters(
+        self, caller: Caller, job_id: str, parameters: Parameters, files: Mapping[str, SentFile] = NO_FILES
+    ) -> Job:
+        """Add parameters and files to a pending job (DALI 1.1, section 3.1: they accumulate, none is replaced)."""
         job = self.get(caller, job_id)
         added = _job_parameters(parameters)
         size = sum(len(name) + len(value) for name, value in [*job.parameters, *added])
@@ -134,11 +144,13 @@ class Jobs:
                 f"The job's parameters would have {size} characters, and may have {self._max_parameters}.",
                 hint="Send less.",
             )
-        if not self._store.add_parameters(job.job_id, added, _run_id(parameters)):
-            raise ForbiddenError(
-                f"The job is {self._phase_now(job)}: parameters are taken while it is PENDING only.",
-                hint="Create another job.",
-            )
+        self._check_room(caller, files)
+        with inputs.stored(self.files, job.job_id, files) as kept:
+            if not self._store.add_parameters(job.job_id, added, _run_id(parameters), kept):
+                raise ForbiddenError(
+                    f"The job is {self._phase_now(job)}: parameters are taken while it is PENDING only.",
+                    hint="Create another job.",
+                )
         return job
 
     def change_phase(self, caller: Caller, job_id: str, parameters: Parameters) -> tuple[Job, Phase]:
@@ -221,6 +233,12 @@ class Jobs:
         raise NotFoundError(
             f"The job is {job.phase} and has no results.", hint=None if job.error is None else job.error.message
         )
+
+    def _check_room(self, caller: Caller, files: Mapping[str, SentFile]) -> None:
+        size = sum(file.size for file in files.values())
+        if size:
+            self.limits.check_disk(self.files.free())
+            self.limits.check_space(self._store.stored_bytes(caller.account) + size)
 
     def _phase_now(self, job: Job) -> Phase:
         now = self._store.phases([job.job_id])

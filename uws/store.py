@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +18,7 @@ from sqlalchemy import Connection, Engine, Row, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from uws.models import ErrorSummary, Job, JobFilter, JobReference, Phase, Progress, Result
+from uws.models import ErrorSummary, Input, Job, JobFilter, JobReference, Phase, Progress, Result
 from vo.core.errors import UnavailableError
 from vo.core.limits import Limits
 
@@ -29,10 +30,11 @@ _AWAY = (OperationalError, InterfaceError, InternalError)
 log = structlog.get_logger()
 
 _CREATE = text("""
-    INSERT INTO uws.jobs (job_id, service, owner, account, run_id, execution_duration, destruction, parameters)
+    INSERT INTO uws.jobs (job_id, service, owner, account, run_id, execution_duration, destruction, parameters, inputs,
+                          stored_bytes)
     VALUES (:job_id, :service, :owner, :account, :run_id, :duration,
             date_trunc('milliseconds', clock_timestamp()) + make_interval(secs => :retention),
-            CAST(:parameters AS jsonb))
+            CAST(:parameters AS jsonb), CAST(:inputs AS jsonb), :stored)
     RETURNING *
 """)
 _READ = text("SELECT * FROM uws.jobs WHERE job_id = :job_id AND service = :service AND NOT deleted")
@@ -51,9 +53,12 @@ _ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(:key, hashtext(:account))")
 _WAITING = text("""
     SELECT count(*) FROM uws.jobs WHERE account = :account AND phase IN ('PENDING', 'QUEUED') AND NOT deleted
 """)
+_STORED = text("SELECT stored_bytes FROM uws.accounts WHERE account = :account")
 _ADD_PARAMETERS = text("""
     UPDATE uws.jobs
     SET run_id = coalesce(:run_id, run_id),
+        inputs = inputs || CAST(:inputs AS jsonb),
+        stored_bytes = stored_bytes + :more,
         parameters = (
             SELECT coalesce(jsonb_agg(pair ORDER BY place), '[]')
             FROM (
@@ -150,6 +155,7 @@ class JobStore:
         account: str,
         run_id: str | None,
         parameters: Sequence[tuple[str, str]],
+        inputs: Sequence[Input],
         limits: Limits,
         run: bool,
     ) -> Job:
@@ -173,6 +179,8 @@ class JobStore:
                     "duration": limits.job_time,
                     "retention": limits.retention,
                     "parameters": json.dumps(parameters),
+                    "inputs": json.dumps([asdict(one) for one in inputs]),
+                    "stored": sum(one.size for one in inputs),
                 },
             ).one()
             job = job_of(row)
@@ -185,6 +193,11 @@ class JobStore:
         with transaction(self._engine) as connection:
             row = connection.execute(_READ, {"service": service, "job_id": job_id}).one_or_none()
         return None if row is None else job_of(row)
+
+    def stored_bytes(self, account: str) -> int:
+        """Return the size of all stored files of an account."""
+        with transaction(self._engine) as connection:
+            return stored_bytes(connection, account)
 
     def ahead(self, job: Job) -> int:
         """Return how many jobs of the same account were queued before a queued one."""
@@ -250,8 +263,10 @@ class JobStore:
             for row in rows
         ]
 
-    def add_parameters(self, job_id: str, parameters: Sequence[tuple[str, str]], run_id: str | None) -> bool:
-        """Add to a pending job the parameters that it has not yet, a new RUNID in place of the old one.
+    def add_parameters(
+        self, job_id: str, parameters: Sequence[tuple[str, str]], run_id: str | None, inputs: Sequence[Input] = ()
+    ) -> bool:
+        """Add to a pending job the parameters that it has not yet, a new RUNID in place of the old one, and files.
 
         Returns
         -------
@@ -259,7 +274,13 @@ class JobStore:
             Whether it was pending.
         """
         with transaction(self._engine) as connection:
-            values = {"job_id": job_id, "parameters": json.dumps(parameters), "run_id": run_id}
+            values = {
+                "job_id": job_id,
+                "parameters": json.dumps(parameters),
+                "run_id": run_id,
+                "inputs": json.dumps([asdict(one) for one in inputs]),
+                "more": sum(one.size for one in inputs),
+            }
             return bool(connection.execute(_ADD_PARAMETERS, values).rowcount)
 
     def set_execution_duration(self, job_id: str, seconds: int) -> bool:
@@ -350,6 +371,11 @@ class JobStore:
         limits.check_waiting(connection.execute(_WAITING, {"account": account}).scalar_one())
 
 
+def stored_bytes(connection: Connection, account: str) -> int:
+    """Return the size of all stored files of an account."""
+    return connection.execute(_STORED, {"account": account}).scalar() or 0
+
+
 def job_of(row: Row[Any]) -> Job:
     """Return a row as a job."""
     return Job(
@@ -367,6 +393,7 @@ def job_of(row: Row[Any]) -> Job:
         destruction=row.destruction,
         quote=row.quote,
         parameters=[(name, value) for name, value in row.parameters],
+        inputs=[Input(**one) for one in row.inputs],
         results=[Result(**result) for result in row.results],
         error=None if row.error is None else ErrorSummary(**row.error),
         progress=None if row.progress is None else Progress(**row.progress),

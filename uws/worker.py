@@ -16,6 +16,7 @@ import structlog
 
 from uws.cleaning import Cleaner
 from uws.executor import Executor, JobContext, Stop
+from uws.inputs import discard as discard_inputs
 from uws.models import ErrorSummary, Job, Progress
 from uws.patience import Patience
 from uws.queue import Queue, given_up
@@ -204,6 +205,8 @@ class Worker:
             # Without an answer it may be COMPLETED: then its files stay, or the search for orphans finds them.
             if kept is False:
                 self._clean(context)
+            elif kept:
+                self._forget_inputs(job)
             self._wake.set()
 
     def _execute(self, job: Job, context: JobContext) -> Callable[[], bool]:
@@ -246,6 +249,13 @@ class Worker:
                 return lambda: queue.hand_back(job, counts=True) and False
             return lambda: queue.fail(job, given_up(job.vain_attempts + 1, error.message)) and False
         return lambda: queue.fail(job, summary(error)) and False
+
+    def _forget_inputs(self, job: Job) -> None:
+        """Remove what came with a job that is completed."""
+        try:
+            discard_inputs(self._files, job)
+        except ServiceError as error:  # they go with the job
+            log.warning("job.cleaning", job=job.job_id, reason=str(error))
 
     def _clean(self, context: JobContext) -> None:
         """Remove what a job stored that did not complete, and all of it if it was deleted meanwhile."""

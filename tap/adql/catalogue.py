@@ -32,6 +32,8 @@ class CatalogueColumn:
     bounded : bool
         Whether the table has an indexed circle around each region of the column, in the column of its name with
         `BOUND_SUFFIX`.
+    nan : bool
+        Whether NaN is among its numbers; conditions and expressions take it for unknown, as they take NULL.
     """
 
     column: Column
@@ -40,6 +42,7 @@ class CatalogueColumn:
     unique: bool = False
     indexed: bool = False
     bounded: bool = False
+    nan: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,6 +61,9 @@ class CatalogueTable:
         Estimated number of rows.
     position : tuple of str, optional
         Published names of the columns, in degrees, under an index on ``q3c_ang2ipix``.
+    row_number : str, optional
+        Name of the physical column with the numbers of the rows as they came, where they are stored in another order
+        and a client expects them in theirs.
     """
 
     name: str
@@ -65,6 +71,7 @@ class CatalogueTable:
     columns: tuple[CatalogueColumn, ...]
     rows: int
     position: tuple[str, str] | None = None
+    row_number: str | None = None
     by_name: dict[str, tuple[int, ...]] = field(init=False, repr=False)
     """Places of the columns by published name in lower case."""
 
@@ -100,6 +107,10 @@ class Catalogue:
         for table in self.tables:
             self._by_name.setdefault(table.name.lower(), []).append(table)
             self._by_last_part.setdefault(table.name.rpartition(".")[2].lower(), []).append(table)
+
+    def extended(self, tables: Iterable[CatalogueTable]) -> Catalogue:
+        """Return a catalogue with further tables, for one query."""
+        return Catalogue(self.version, (*self.tables, *tables))
 
     def has(self, name: Name) -> bool:
         """Whether a name is that of a table in full."""

@@ -39,8 +39,13 @@ def client_sql(part: Value) -> str:
         return dali_array(part)
     wanted = client_type(part.column)
     if wanted is None or part.sql_type == "bytea" or (wanted == part.sql_type and part.kind is not Kind.NULL):
-        return f"{part.sql}::text" if part.kind is Kind.TEXT and isinstance(part.constant, str) else part.sql
-    return f"({part.sql})::{wanted}"
+        return f"{part.sql}::text" if part.kind is Kind.TEXT and isinstance(part.constant, str) else _unchanged(part)
+    return f"({_unchanged(part)})::{wanted}"
+
+
+def _unchanged(part: Value) -> str:
+    """Return a value as it is handed on: a column's NaN is unknown to conditions alone."""
+    return part.sql if part.stored is None else part.stored
 
 
 def select_list(values: Sequence[Value], names: Sequence[str], *, final: bool, canonical: bool) -> SelectList:
@@ -65,11 +70,11 @@ def select_list(values: Sequence[Value], names: Sequence[str], *, final: bool, c
         else:
             parts, sql_type = _exported(part, canonical=canonical)
             labels = [f"c{i}"] if len(parts) == 1 else [f"c{i}_{k}" for k in range(len(parts))]
-            written += [f"{one.sql} AS {label}" for one, label in zip(parts, labels, strict=True)]
+            written += [f"{_unchanged(one)} AS {label}" for one, label in zip(parts, labels, strict=True)]
             columns = list(zip(labels, parts, strict=True))
         exported.append(columns)
         column = part.column if part.column.name == name else replace(part.column, name=name)
-        fields.append(Field(column, sql_type, tuple(label for label, _ in columns)))
+        fields.append(Field(column, sql_type, tuple(label for label, _ in columns), nan=part.stored is not None))
     return SelectList(", ".join(written), tuple(fields), exported)
 
 

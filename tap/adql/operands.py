@@ -59,6 +59,8 @@ class Value:
         The coordinate system of a geometry as a query names it, in upper case; None where it names none.
     prefix : tuple of str and int, optional
         The whole number (as SQL) of which the value is the first bits, and how many bits are cut off.
+    stored : str, optional
+        The column as it is stored (as SQL), NaN included, where `sql` is NULL for NaN.
     """
 
     sql: str
@@ -78,6 +80,7 @@ class Value:
     as_number: Value | None = None
     frame: str | None = None
     prefix: tuple[str, int] | None = None
+    stored: str | None = None
 
 
 def combined(  # noqa: PLR0917  (they are those of Value)

@@ -129,6 +129,8 @@ def _select(
         for part in values:
             if part.kind is Kind.MOC:
                 raise ADQLError("DISTINCT does not compare MOCs.", part.position, hint="Write CAST(m AS VARCHAR).")
+    if node.distinct:  # which compares values, and takes NaN for unknown as conditions do
+        values = [replace(part, stored=None) for part in values]
     shown = unique_names(names) if final else names
     selected = select_list(values, shown, final=final, canonical=canonical or node.distinct)
     keys: list[str] = []
@@ -136,6 +138,8 @@ def _select(
         keys = order_keys(order_by, Results(names, values), selected.columns, scope, distinct=node.distinct)
     if scope.aggregated or node.group_by:
         check_grouped(values)
+    elif final and not keys and not node.distinct:
+        keys = _as_they_came(scope)
     text = [f"SELECT {'DISTINCT ' if node.distinct else ''}{selected.sql} FROM {from_sql}"]
     if conditions:
         text.append("WHERE " + " AND ".join(conditions))
@@ -148,6 +152,13 @@ def _select(
     limits = [number for number in (node.top, limit) if number is not None]
     sql = " ".join(text) + _limit(min(limits, default=None)) + _offset(offset)
     return Relation(sql, selected.fields) if final else _handed_on(node, sql, selected, offset, scope)
+
+
+def _as_they_came(scope: Scope) -> list[str]:
+    """Return the order of the rows of the only table, where that is another one than it is stored in."""
+    if len(scope.sources) != 1 or scope.sources[0].relation.row_number is None:
+        return []
+    return [f"{scope.sources[0].alias}.{scope.sources[0].relation.row_number}"]
 
 
 def _handed_on(node: ast.Select, sql: str, selected: SelectList, offset: int | None, scope: Scope) -> Relation:

@@ -30,12 +30,15 @@ class Field:
         Its column in SQL; two of them for a point and three for a circle that a subquery computes.
     bound : str, optional
         The column, in SQL, of an indexed circle around each of its regions.
+    nan : bool
+        Whether NaN may be among its numbers.
     """
 
     column: Column
     sql_type: str
     sql_names: tuple[str, ...]
     bound: str | None = None
+    nan: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,8 @@ class Relation:
         What is known of the rows, of tables of the queries around, for which it has rows.
     tables : int
         How many tables PostgreSQL plans together with those around, because it takes the query apart.
+    row_number : str, optional
+        Its column, in SQL, with the order in which a client expects its rows.
     """
 
     sql: str
@@ -63,6 +68,7 @@ class Relation:
     rows: int = 0
     reaches: tuple[Reach, ...] = ()
     tables: int = 1
+    row_number: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +144,10 @@ class Source:
         return tuple(f"{self.alias}.{name}" for name in self.relation.fields[place].sql_names)
 
 
+def _sql_name(column: CatalogueColumn) -> str:
+    return identifier(column.sql_name or column.column.name)
+
+
 def _bound(column: CatalogueColumn) -> str | None:
     return identifier((column.sql_name or column.column.name) + BOUND_SUFFIX) if column.bounded else None
 
@@ -145,8 +155,11 @@ def _bound(column: CatalogueColumn) -> str | None:
 @lru_cache(maxsize=1024)
 def table_relation(table: CatalogueTable) -> Relation:
     """Return a published table as a relation."""
-    names = {column.column.name: identifier(column.sql_name or column.column.name) for column in table.columns}
-    fields = tuple(Field(c.column, c.sql_type, (names[c.column.name],), _bound(c)) for c in table.columns)
+    names = {column.column.name: _sql_name(column) for column in table.columns}
+    fields = tuple(
+        Field(c.column, c.sql_type, (name,), _bound(c), c.nan)
+        for c, name in zip(table.columns, map(_sql_name, table.columns), strict=True)
+    )
     position = (names[table.position[0]], names[table.position[1]]) if table.position else None
     return Relation(
         sql=f"{identifier(table.physical[0])}.{identifier(table.physical[1])}",
@@ -154,6 +167,7 @@ def table_relation(table: CatalogueTable) -> Relation:
         positions=frozenset({position} if position else ()),
         unique=frozenset(names[column.column.name] for column in table.columns if column.unique),
         rows=table.rows,
+        row_number=None if table.row_number is None else identifier(table.row_number),
     )
 
 

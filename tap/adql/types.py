@@ -43,6 +43,8 @@ SQL_TYPES = {
     Datatype.UNICODE_CHAR: "text",
     Datatype.FLOAT: "real",
     Datatype.DOUBLE: "double precision",
+    Datatype.FLOAT_COMPLEX: "real",
+    Datatype.DOUBLE_COMPLEX: "double precision",
 }
 """PostgreSQL's types that hold each VOTable type; a byte is unsigned, so it takes a smallint."""
 

@@ -95,8 +95,11 @@ def field_value(source: Source, place: int, position: int, scope: Scope, *, qual
     else:
         bound = None if field.bound is None else f"{source.alias}.{field.bound}"
         geometry = Stored(kind, sql[0], field.sql_type, bound) if kind in GEOMETRIES else None
+    known, stored = sql[0] if len(sql) == 1 else "", None
+    if field.nan and kind is Kind.NUMBER:
+        known, stored = f"NULLIF({known}, 'NaN')", known if plain and scope.grouping is None else None
     return Value(
-        sql[0] if len(sql) == 1 else "",
+        known,
         field.column,
         field.sql_type,
         kind,
@@ -104,7 +107,8 @@ def field_value(source: Source, place: int, position: int, scope: Scope, *, qual
         geometry=geometry,
         origin=(source, field.sql_names[0]) if plain and len(sql) == 1 else None,
         sources=mine,
-        free=next((name for part in sql if (name := free(part))), None),
+        free=next((name for part in ((known,) if len(sql) == 1 else sql) if (name := free(part))), None),
+        stored=stored,
     )
 
 

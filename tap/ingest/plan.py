@@ -8,6 +8,7 @@ from tap.adql.syntax.words import is_regular_identifier
 from tap.adql.types import SQL_TYPES
 from tap.ingest.description import ColumnDescription, TableDescription
 from tap.tables.models import PlannedColumn, TableName
+from tap.tables.positions import likely_position
 from vo.core.errors import TableError
 from vo.core.tables import Column, Datatype, TableStream
 
@@ -167,7 +168,7 @@ def _check(planned: list[PlannedColumn]) -> None:
 
 
 def find_position(planned: list[PlannedColumn], description: TableDescription) -> tuple[str, str] | None:
-    """Return the columns of the main position: as described, else by UCD, else by name.
+    """Return the columns of the main position: as described, else as UCDs, units and names tell.
 
     Raises
     ------
@@ -181,12 +182,5 @@ def find_position(planned: list[PlannedColumn], description: TableDescription) -
             if name not in columns or columns[name].datatype is not Datatype.DOUBLE or columns[name].is_array:
                 raise TableError(f"vo:position names {name}, which is not a column of type double.")
         return pair
-    doubles = [column for column in columns.values() if column.datatype is Datatype.DOUBLE and not column.is_array]
-    by_ucd = {column.ucd: column.name for column in reversed(doubles)}
-    by_name = {
-        column.name.lower(): column.name for column in doubles if column.unit in ("deg", "degree", "degrees", None)
-    }
-    for names, ra, dec in ((by_ucd, "pos.eq.ra;meta.main", "pos.eq.dec;meta.main"), (by_name, "ra", "dec")):
-        if ra in names and dec in names:
-            return names[ra], names[dec]
-    return None
+    found = likely_position([item.column for item in planned])
+    return None if found is None else (planned[found[0]].column.name, planned[found[1]].column.name)

@@ -20,11 +20,11 @@ from tap.ingest.models import IngestReport
 from tap.ingest.plan import find_position, plan_columns
 from tap.ingest.sweep import sweep
 from tap.schema import store as schema_store
-from tap.tables.conversion import convert, database_schema
+from tap.tables.conversion import convert, database_schema, with_checked_positions
 from tap.tables.footprints import footprints, with_bound_fields, with_bounds
 from tap.tables.models import PlannedColumn, TableName
 from tap.tables.sorting import sky_ordered
-from tap.tables.store import NewTable
+from tap.tables.store import NewTable, connected
 from vo.core.database import connect, owner_engine
 from vo.core.errors import ServiceError, TableError
 from vo.core.settings import Settings
@@ -108,15 +108,16 @@ class _Version:
 
     def make(self, stream: TableStream) -> None:
         """Order the rows on the sky, load them and build the indexes."""
-        batches = convert(stream, self.planned, self.position)
+        batches = convert(stream, self.planned)
         with ExitStack() as stack:
             if self.position is not None:
+                batches = with_checked_positions(batches, self.position)
                 with self._stage("sort"):
                     unordered = self._counted("sort", batches)
                     batches = stack.enter_context(sky_ordered(unordered, self.position, self.settings.home))
             with self._stage("load"):
                 self.schema_is_new = store.make_schema(self.connection, self.target.schema)
-                table = stack.enter_context(NewTable(self.settings.conninfo(), self.target))
+                table = NewTable(stack.enter_context(connected(self.settings.conninfo())), self.target)
                 bounds = footprints(self.planned)
                 table.create(self.planned, bounds, comment=store.MARK)
                 schema = with_bound_fields(database_schema(self.planned), bounds)
@@ -124,6 +125,7 @@ class _Version:
             with self._stage("index"):
                 table.build_indexes(self.position, self._unique, self.indexes)
                 table.index_regions(bounds)
+                table.finish()
                 table.commit()
 
     def _counted(self, stage: str, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -13,13 +13,14 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from tap.query.cells import Cells
+from tap.query.explaining import RunningExplanation
 from tap.query.models import ExplainAs, QueryRequest, wants_json, wants_text
 from tap.query.pages import Answered, QueryPages
-from tap.query.service import QueryService, RunningExplanation
+from tap.query.service import QueryService
 from vo.core.callers import Caller
 from vo.core.context import request_id
 from vo.core.dali.errors import RETRY_SECONDS
-from vo.core.dali.request import read_parameters
+from vo.core.dali.request import Received, read_parameters, received
 from vo.core.errors import ServiceError, UnavailableError
 from vo.core.fairness import FairSlots
 from vo.core.settings import Settings
@@ -61,11 +62,17 @@ class QueryHandlers:
 
     async def sync(self, request: Request) -> Response:
         """Answer a query directly (TAP 1.1, section 2.1); EXPLAIN=1 explains it instead."""
-        parameters = await read_parameters(request, max_body=self._settings.max_body)
+        settings = self._settings
+        async with received(request, max_body=settings.max_body, max_upload=settings.max_upload) as sent:
+            return await self._answer_query(request, sent)
+
+    async def _answer_query(self, request: Request, sent: Received) -> Response:
+        """Answer a query whose files, if it has any, are there until it has begun."""
+        parameters = sent.parameters
         request.state.text_format, request.state.json_format = wants_text(parameters), wants_json(parameters)
         wanted = QueryRequest.from_parameters(parameters, self._settings)
         caller: Caller = request.state.caller
-        running = self._service.query(wanted, caller, request_id.get())
+        running = self._service.query(wanted, caller, request_id.get(), sent.files)
         await self._admit(caller)
         handed_over = False
         try:

@@ -42,7 +42,8 @@ class QueryJobs:
         wanted = QueryRequest.from_parameters(Parameters(job.parameters), self._settings)
         caller = Caller(identity=job.owner, address=job.account.partition(":")[2])
         with (
-            closing(self._service.query(wanted, caller, job.job_id)) as query,
+            context.inputs() as files,
+            closing(self._service.query(wanted, caller, job.job_id, files)) as query,
             context.cancelled_by(query.cancel),
         ):
             blocks: Sequence[Any] | None = query.begin()

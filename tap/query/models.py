@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from tap.upload.models import Upload, read_uploads
 from vo.core.dali.parameters import Parameters
 from vo.core.errors import ParameterError
 from vo.core.settings import Settings
@@ -53,6 +54,8 @@ class QueryRequest:
         The client's own id of its run, for the logs.
     explain : ExplainAs, optional
         How to explain the query instead of running it; as a table, it is in `format`.
+    uploads : tuple of Upload
+        Tables that come with it.
     """
 
     query: str
@@ -61,6 +64,7 @@ class QueryRequest:
     content_type: str
     run_id: str | None = None
     explain: ExplainAs | None = None
+    uploads: tuple[Upload, ...] = ()
 
     @property
     def extension(self) -> str:
@@ -86,8 +90,6 @@ class QueryRequest:
         query = parameters.one("QUERY")
         if query is None or not query.strip():
             raise ParameterError("QUERY", "is missing or empty.", hint="Send a query in ADQL.")
-        if parameters.all("UPLOAD"):
-            raise ParameterError("UPLOAD", "this service takes no uploaded tables.")
         run_id = parameters.one("RUNID")
         if run_id is not None and len(run_id) > MAX_RUNID:
             raise ParameterError("RUNID", f"has {len(run_id)} characters, the limit is {MAX_RUNID}.")
@@ -107,6 +109,7 @@ class QueryRequest:
             content_type=content_type,
             run_id=run_id,
             explain=explain,
+            uploads=read_uploads(parameters.all("UPLOAD")),
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -24,33 +24,48 @@ def _database_type(item: PlannedColumn) -> pa.DataType:
     return item.column.arrow_type
 
 
-def convert(
-    stream: TableStream, planned: list[PlannedColumn], position: tuple[str, str] | None
-) -> Iterator[pa.RecordBatch]:
+def convert(stream: TableStream, planned: list[PlannedColumn], *, nan_is_null: bool = True) -> Iterator[pa.RecordBatch]:
     """Yield the stream's batches as the database takes them.
 
-    Floating-point scalars that are NaN become null, since ADQL compares NaN as greater than every number; a position
-    without both coordinates becomes null as a whole.
+    Parameters
+    ----------
+    stream : TableStream
+        What comes.
+    planned : list of PlannedColumn
+        What becomes of it; what is seen of the content is noted there.
+    nan_is_null : bool
+        Whether floating-point scalars that are NaN become null, since PostgreSQL compares NaN as greater than every
+        number.
 
     Raises
     ------
     TableError
-        If a value does not fit its column's type, or a declination lies outside -90 to 90 degrees.
+        If a value does not fit its column's type.
     """
     schema = database_schema(planned)
-    done = 0
     for batch in stream.batches:
         arrays = [
-            _convert(batch.column(item.place), item, field.type) for item, field in zip(planned, schema, strict=True)
+            _convert(batch.column(item.place), item, field.type, nan_is_null=nan_is_null)
+            for item, field in zip(planned, schema, strict=True)
         ]
-        converted = pa.RecordBatch.from_arrays(arrays, schema=schema)
-        if position is not None:
-            converted = _check_position(converted, position, done)
+        yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def with_checked_positions(batches: Iterable[pa.RecordBatch], position: tuple[str, str]) -> Iterator[pa.RecordBatch]:
+    """Yield batches in which a position without both coordinates is null as a whole.
+
+    Raises
+    ------
+    TableError
+        If a declination lies outside -90 to 90 degrees, or a coordinate is infinite.
+    """
+    done = 0
+    for batch in batches:
+        yield _check_position(batch, position, done)
         done += batch.num_rows
-        yield converted
 
 
-def _convert(array: pa.Array, item: PlannedColumn, wanted: pa.DataType) -> pa.Array:
+def _convert(array: pa.Array, item: PlannedColumn, wanted: pa.DataType, *, nan_is_null: bool) -> pa.Array:
     if array.type != wanted:
         try:
             array = pc.cast(array, wanted)
@@ -64,7 +79,8 @@ def _convert(array: pa.Array, item: PlannedColumn, wanted: pa.DataType) -> pa.Ar
     if pa.types.is_floating(array.type):
         nan = pc.is_nan(array)
         if pc.any(nan).as_py():
-            array = pc.if_else(nan, pa.scalar(None, array.type), array)
+            item.has_nan = True
+            array = array if not nan_is_null else pc.if_else(nan, pa.scalar(None, array.type), array)
     elif pa.types.is_list(array.type) and not pa.types.is_floating(array.type.value_type):
         if array.flatten().null_count:
             raise TableError(

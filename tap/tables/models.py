@@ -33,6 +33,8 @@ class PlannedColumn:
         Whether the content decides between ``char`` and ``unicodeChar``.
     ascii : bool
         Whether all text seen so far was ASCII.
+    has_nan : bool
+        Whether a scalar seen so far was NaN.
     """
 
     column: Column
@@ -44,6 +46,7 @@ class PlannedColumn:
     unique: bool = False
     by_content: bool = False
     ascii: bool = True
+    has_nan: bool = False
 
 
 @dataclass(frozen=True, slots=True)

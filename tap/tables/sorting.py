@@ -34,9 +34,9 @@ def sky_ordered(
     Parameters
     ----------
     batches : iterator of pyarrow.RecordBatch
-        In any order; positions are finite or null.
+        In any order.
     position : tuple of str
-        Names of the columns with right ascension and declination in degrees.
+        Names of the columns with right ascension and declination in degrees; what is no position has no place.
     folder : pathlib.Path
         Where the temporary file is; it has no name there, so that nothing is left whatever happens.
 
@@ -73,11 +73,13 @@ def _temporary_file(folder: Path) -> Iterator[IO[bytes]]:
 
 
 def _keyed(batch: pa.RecordBatch, position: tuple[str, str]) -> pa.RecordBatch:
-    """Append the column to sort by; the two coordinates are null together."""
-    ra, dec = (batch.column(name) for name in position)
-    keys = q3c_ipix(ra.fill_null(0.0).to_numpy(), dec.fill_null(0.0).to_numpy())
-    if ra.null_count:
-        keys[ra.is_null().to_numpy(zero_copy_only=False)] = NOWHERE
+    """Append the column to sort by."""
+    ra, dec = (batch.column(name).fill_null(np.nan).to_numpy() for name in position)
+    nowhere = ~(np.isfinite(ra) & (np.abs(dec) <= 90))
+    if nowhere.any():
+        ra, dec = np.where(nowhere, 0.0, ra), np.where(nowhere, 0.0, dec)
+    keys = q3c_ipix(ra, dec)
+    keys[nowhere] = NOWHERE
     return pa.RecordBatch.from_arrays(
         [*batch.columns, pa.array(keys)], schema=batch.schema.append(pa.field(KEY, pa.int64()))
     )

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from types import TracebackType
-from typing import Self
+from contextlib import contextmanager
 
-import adbc_driver_postgresql.dbapi
 import pyarrow as pa
 import pyarrow.compute as pc
+from adbc_driver_postgresql import dbapi
 
 from tap.adql.types import string_literal
 from tap.tables.footprints import Footprints
@@ -23,6 +22,25 @@ UNIQUE_VIOLATION = "23505"
 DISK_FULL = "53100"
 
 
+@contextmanager
+def connected(conninfo: str) -> Iterator[dbapi.Connection]:
+    """Hold a connection for making tables.
+
+    Raises
+    ------
+    ServiceError
+        If the database does not let it in.
+    """
+    try:
+        connection = dbapi.connect(conninfo)
+    except DatabaseError as error:
+        raise translate(error) from error
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
 class NewTable:
     """The next version of a table while it is being made, in one transaction.
 
@@ -31,27 +49,16 @@ class NewTable:
 
     Parameters
     ----------
-    conninfo : str
-        libpq URL of the owner.
+    connection : adbc_driver_postgresql.dbapi.Connection
+        As the owner, not in autocommit; its transaction is the table's.
     target : TableName
         The physical table.
     """
 
-    def __init__(self, conninfo: str, target: TableName) -> None:
+    def __init__(self, connection: dbapi.Connection, target: TableName) -> None:
+        self._connection = connection
         self._target = target
         self._name = f"{_quoted(target.schema)}.{_quoted(target.table)}"
-        try:
-            self._connection = adbc_driver_postgresql.dbapi.connect(conninfo)
-        except DatabaseError as error:
-            raise translate(error) from error
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._connection.close()
 
     def create(
         self, planned: Iterable[PlannedColumn], bounds: Iterable[Footprints] = (), *, comment: str, lasting: bool = True
@@ -135,10 +142,13 @@ class NewTable:
             circle = f"public.scircle(public.spoint({lon}, {lat}), {radius})"  # as tap.adql.sky.geometry writes it
             self._execute(f"CREATE INDEX ON {self._name} USING gist (({circle}))")
 
-    def commit(self) -> None:
-        """Give the planner its statistics, let ADQL's role read it, and keep it."""
+    def finish(self) -> None:
+        """Give the planner its statistics, and let ADQL's role read it."""
         self._execute(f"ANALYZE {self._name}")
         self._execute(f"GRANT SELECT ON {self._name} TO {_quoted(TAP_ROLE)}")
+
+    def commit(self) -> None:
+        """Keep it, and all else of the transaction."""
         try:
             self._connection.commit()
         except DatabaseError as error:

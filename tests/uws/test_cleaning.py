@@ -12,7 +12,7 @@ import pytest
 
 from tests.uws.database import LIMITS, Database
 from uws.cleaning import AT_ONCE, ORPHAN_AGE, Cleaner
-from uws.executor import folder_of
+from uws.folders import folder_of
 from uws.models import Job, JobFilter, JobReference, Phase, Result
 from uws.service import Jobs
 from vo.core.callers import Caller

@@ -28,7 +28,7 @@ from tests.uws.asking import (
     text,
     value,
 )
-from uws.executor import folder_of
+from uws.folders import folder_of
 
 MOST_SECONDS = 86_400
 MOST_DAYS = timedelta(days=30)

@@ -30,7 +30,7 @@ from tests.uws.asking import (
     run,
     value,
 )
-from uws.executor import folder_of
+from uws.folders import folder_of
 
 
 def attempts(service: Service, job: str) -> int:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from importlib.resources import files
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
@@ -17,10 +18,11 @@ from starlette.staticfiles import StaticFiles
 
 from uws.queue import Queue
 from vo.app.errors import HANDLERS
-from vo.app.middleware import RequestMiddleware
+from vo.app.middleware import Bugs, CrossOrigin, RequestMiddleware
 from vo.app.pages import Pages
 from vo.app.parts import build
 from vo.core import metrics
+from vo.core.compression import Compression
 from vo.core.errors import UnavailableError
 from vo.core.settings import Settings
 
@@ -30,6 +32,7 @@ def create_app(settings: Settings) -> Starlette:
     parts = build(settings)
     pages = Pages(parts.schema, settings)
     descriptions, queries, jobs = parts.descriptions, parts.queries, parts.jobs
+    packers = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="packer")
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:  # noqa: ARG001
@@ -41,6 +44,7 @@ def create_app(settings: Settings) -> Starlette:
             yield
         parts.schema.stop()
         parts.pool.close()
+        packers.shutdown(wait=False)
 
     app = Starlette(
         routes=[
@@ -61,13 +65,9 @@ def create_app(settings: Settings) -> Starlette:
         ],
         middleware=[
             Middleware(RequestMiddleware),
-            Middleware(
-                CORSMiddleware,
-                allow_origins=["*"],
-                allow_methods=["GET", "POST", "HEAD", "DELETE"],
-                allow_headers=["*"],
-                expose_headers=["Content-Disposition", "Content-Length", "Content-Range", "ETag", "X-Request-Id"],
-            ),
+            Middleware(CrossOrigin, origins=settings.cors_origins),
+            Middleware(Bugs),
+            Middleware(Compression, executor=packers),
         ],
         exception_handlers=HANDLERS,
         lifespan=lifespan,

@@ -22,6 +22,10 @@ from tap.query.jobs import QueryJobs
 from tap.query.pages import QueryPages
 from tap.query.service import QueryService
 from tap.schema.service import SchemaService
+from tap.upload.loading import UploadService
+from tap.upload.results import OwnResults
+from tap.upload.sources import Sources
+from tap.upload.store import TableBooks
 from uws.cleaning import Cleaner
 from uws.handlers import JobHandlers
 from uws.pages import JobPages
@@ -32,6 +36,7 @@ from uws.waiting import Waiting
 from uws.worker import Worker
 from vo.core.database import ArrowPool, owner_engine
 from vo.core.errors import ConfigurationError, UnavailableError
+from vo.core.fetch import FetchPolicy
 from vo.core.files import FileStore
 from vo.core.limits import Limits
 from vo.core.pages import page_environment
@@ -68,18 +73,20 @@ def build(settings: Settings) -> Parts:
     queue = Queue(engine)
     store = JobStore(engine)
     rulings = dialect(settings)
+    limits = Limits.of(settings)
+    jobs = tap_jobs(settings, store)
     return Parts(
         settings=settings,
         schema=schema,
         pool=pool,
         queries=QueryHandlers(
-            QueryService(schema, pool, rulings, Limits.of(settings)),
+            QueryService(schema, pool, rulings, limits, uploads(settings, engine, jobs)),
             QueryPages(page_environment(settings, "tap"), schema, examples),
             settings,
         ),
         descriptions=DescriptionHandlers(schema, settings, rulings, _checks(settings, engine, queue)),
         jobs=JobHandlers(
-            tap_jobs(settings, store),
+            jobs,
             Waiting(store, settings.conninfo()),
             JobPages(page_environment(settings, "uws")),
             settings,
@@ -96,7 +103,13 @@ def build_queries(settings: Settings) -> Iterator[QueryService]:
     engine = owner_engine(settings)
     pool = ArrowPool(settings.conninfo(TAP_ROLE), size=1, wait=settings.queue_time, statement_time=settings.sync_time)
     try:
-        yield QueryService(SchemaService(engine, settings.conninfo()), pool, dialect(settings), Limits.of(settings))
+        yield QueryService(
+            SchemaService(engine, settings.conninfo()),
+            pool,
+            dialect(settings),
+            Limits.of(settings),
+            uploads(settings, engine, tap_jobs(settings, JobStore(engine))),
+        )
     finally:
         pool.close()
         engine.dispose()
@@ -124,7 +137,8 @@ def build_worker(settings: Settings, *, slots: int) -> WorkerParts:
         wait=settings.queue_time,
         statement_time=settings.max_job_time + 60,
     )
-    queries = QueryService(schema, pool, dialect(settings), limits)
+    own_jobs = tap_jobs(settings, JobStore(engine))
+    queries = QueryService(schema, pool, dialect(settings), limits, uploads(settings, engine, own_jobs))
     worker = Worker(
         Queue(engine),
         [QueryJobs(queries, settings)],
@@ -147,6 +161,14 @@ def tap_jobs(settings: Settings, store: JobStore) -> Jobs:
         Limits.of(settings),
         max_parameters=settings.max_body,
     )
+
+
+def uploads(settings: Settings, engine: Engine, jobs: Jobs) -> UploadService:
+    """Build what loads the tables that come with queries."""
+    limits = Limits.of(settings)
+    policy = FetchPolicy.of(settings)
+    own = OwnResults(jobs, f"{settings.public_url}/tap/async/")
+    return UploadService(settings, TableBooks(engine, limits), Sources(policy, own.open), limits)
 
 
 def dialect(settings: Settings) -> Dialect:

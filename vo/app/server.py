@@ -20,6 +20,7 @@ from pathlib import Path
 import structlog
 
 from tap.ingest.sweep import sweep
+from tap.upload.store import sweep_uploads
 from vo.core import metrics
 from vo.core.cluster import Cluster
 from vo.core.errors import ConfigurationError, ServiceError
@@ -194,5 +195,6 @@ class Supervisor:
                 if time.monotonic() - swept > SWEEP_SECONDS:
                     swept = time.monotonic()
                     sweep(self.settings)
+                    sweep_uploads(self.settings)
             except ServiceError as error:
                 log.warning("database.trouble", reason=str(error))

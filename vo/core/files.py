@@ -10,6 +10,7 @@ import os
 import re
 import secrets
 import shutil
+import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -217,6 +218,27 @@ class FileStore:
         """
         with translated():
             return self._system.open_input_file(self._full(path))
+
+    @contextmanager
+    def local(self, path: str) -> Iterator[Path]:
+        """Hold a file where libraries can open it by name; from other systems it is copied to this machine.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such file.
+        """
+        if self._local is not None:
+            file = self._local / _checked(path)
+            if not file.is_file():
+                raise NotFoundError("The file is not there; it may have been deleted.")
+            yield file
+            return
+        with self.open(path) as source, tempfile.TemporaryFile() as copy:
+            with translated():
+                shutil.copyfileobj(source, copy, BUFFER_BYTES)
+                copy.flush()
+            yield Path(f"/proc/self/fd/{copy.fileno()}")
 
     def size(self, path: str) -> int | None:
         """Return the size of a file in bytes, None if there is none."""

@@ -27,6 +27,10 @@ class Limits:
         Size of one result.
     results_space : int
         Size of all stored results of one caller.
+    max_upload, max_upload_rows, max_upload_columns : int
+        Bytes that one request may send, rows and columns of one table.
+    upload_space : int
+        Bytes in the database of all uploaded tables of one caller.
     min_disk : int
         What stays free on the disk of results.
     """
@@ -39,6 +43,10 @@ class Limits:
     waiting_jobs: int
     max_result: int
     results_space: int
+    max_upload: int
+    max_upload_rows: int
+    max_upload_columns: int
+    upload_space: int
     min_disk: int
 
     @classmethod
@@ -53,6 +61,10 @@ class Limits:
             waiting_jobs=settings.waiting_jobs,
             max_result=settings.max_result,
             results_space=settings.results_space,
+            max_upload=settings.max_upload,
+            max_upload_rows=settings.max_upload_rows,
+            max_upload_columns=settings.max_upload_columns,
+            upload_space=settings.upload_space,
             min_disk=settings.min_disk,
         )
 
@@ -78,6 +90,15 @@ class Limits:
             raise QuotaError(
                 f"Your stored results take {mib(used)} of the {mib(self.results_space)} that one caller may have.",
                 hint="Delete jobs that you do not need any more.",
+            )
+
+    def check_upload_space(self, used: int) -> None:
+        """Raise a QuotaError when the uploaded tables of a caller take more space than they may."""
+        if used > self.upload_space:
+            raise QuotaError(
+                f"Your uploaded tables take {mib(used)} in the database, and one caller may have "
+                f"{mib(self.upload_space)} at the same time.",
+                hint="Send fewer rows or columns, or wait until your other queries with uploads have ended.",
             )
 
     def check_waiting(self, waiting: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 
 from vo.core.errors import ConfigurationError
@@ -26,3 +27,8 @@ def use_scratch(settings: Settings) -> None:
             f"The folder for temporary files, {folder}, cannot be made: {error.strerror}.", hint="Set VO_SCRATCH."
         ) from None
     tempfile.tempdir = str(folder)
+
+
+def free_scratch() -> int:
+    """Return the free bytes of the disk with temporary files."""
+    return shutil.disk_usage(tempfile.gettempdir()).free

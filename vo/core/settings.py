@@ -57,6 +57,10 @@ class Settings(BaseSettings):
     """Proxies whose X-Forwarded-For and X-Forwarded-Proto are believed: addresses or networks, with commas between.
     Anonymous callers are told apart by the address that they name; ``*`` believes everybody."""
 
+    cors_origins: tuple[str, ...] = ("*",)
+    """Web pages that may use the service from their scripts: origins such as ``["https://portal.example.org"]``, ``*``
+    for all of them. It has no cookies, so that a page gets no more than anybody."""
+
     title: str = "Virtual Observatory service"
     """Name of the service on its front page."""
 
@@ -136,6 +140,26 @@ class Settings(BaseSettings):
 
     max_body: Annotated[int, Field(ge=1024)] = 4 * 2**20
     """Largest request body, in bytes."""
+
+    max_upload: Annotated[int, Field(ge=1024)] = 4 * 2**30
+    """Most bytes of tables that one request may send, packed as they come."""
+
+    max_upload_rows: Annotated[int, Field(ge=1)] = 100_000_000
+    """Most rows of one uploaded table."""
+
+    max_upload_columns: Annotated[int, Field(ge=1, le=1500)] = 1000
+    """Most columns of one uploaded table."""
+
+    upload_space: Annotated[int, Field(ge=1024)] = 20 * 2**30
+    """Bytes in the database that the uploaded tables of one caller may take at the same time."""
+
+    upload_hosts: tuple[str, ...] = ()
+    """Hosts outside of the public Internet from which tables are fetched for UPLOAD, written
+    ``["archive.local", "10.1.2.3:8000", "192.168.7.0/24"]``. All public hosts are, private and loopback addresses only
+    if they stand here."""
+
+    fetch_time: Annotated[float, Field(gt=0)] = 600.0
+    """Seconds that fetching one table for UPLOAD may take."""
 
     min_disk: Annotated[int, Field(ge=0)] = 2**30
     """Free bytes on the data folder's disk below which the service calls itself not available."""

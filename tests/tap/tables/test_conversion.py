@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from tap.tables.conversion import convert, database_schema, is_ascii
+from tap.tables.conversion import convert, database_schema, is_ascii, with_checked_positions
 from tap.tables.models import PlannedColumn
 from vo.core.errors import TableError
 from vo.core.tables import Column, Datatype, TableStream
@@ -24,7 +24,8 @@ def converted(
     arrays = [pa.array(values, column.arrow_type, from_pandas=False) for column, values in columns.items()]
     table = pa.table(arrays, schema=pa.schema([column.field() for column in columns]))
     stream = TableStream(tuple(columns), iter(table.to_batches(max_chunksize=size)))
-    batches = list(convert(stream, planned, position))
+    found = convert(stream, planned)
+    batches = list(found if position is None else with_checked_positions(found, position))
     assert {batch.schema for batch in batches} <= {database_schema(planned)}
     return [row for batch in batches for row in batch.to_pylist()]
 
@@ -75,7 +76,7 @@ def test_a_value_outside_the_described_type_names_the_column() -> None:
     batch = pa.record_batch({"N": pa.array([1, 70_000], pa.int32())})
     stream = TableStream((Column("N", Datatype.INT),), iter([batch]))
     with pytest.raises(TableError, match=r"Column n does not fit its type short: .*70000"):
-        list(convert(stream, planned, None))
+        list(convert(stream, planned))
 
 
 def test_columns_are_taken_from_their_places() -> None:
@@ -85,7 +86,7 @@ def test_columns_are_taken_from_their_places() -> None:
     ]
     batch = pa.record_batch({"A": pa.array([1], pa.int32()), "B": pa.array([2], pa.int16())})
     stream = TableStream((Column("A", Datatype.INT), Column("B", Datatype.SHORT)), iter([batch]))
-    [result] = convert(stream, planned, None)
+    [result] = convert(stream, planned)
     assert result.to_pylist() == [{"second": 2, "first": 1.0}]
 
 
@@ -132,7 +133,7 @@ def test_what_was_seen_of_text_is_remembered_over_batches() -> None:
     for texts, expected in ((["a", "b", "c", "é"], False), (["é", "a", "b", "c"], False), (["a", "b"], True)):
         item = PlannedColumn(Column("s", Datatype.CHAR, "*"), 0, "s")
         batches = pa.table({"s": texts}).to_batches(max_chunksize=1)
-        list(convert(TableStream((item.column,), iter(batches)), [item], None))
+        list(convert(TableStream((item.column,), iter(batches)), [item]))
         assert item.ascii is expected
 
 
