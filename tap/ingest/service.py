@@ -24,7 +24,7 @@ from tap.tables.conversion import convert, database_schema, with_checked_positio
 from tap.tables.footprints import footprints, with_bound_fields, with_bounds
 from tap.tables.models import PlannedColumn, TableName
 from tap.tables.sorting import sky_ordered
-from tap.tables.store import NewTable, connected
+from tap.tables.store import Connections, NewTable
 from vo.core.database import connect, owner_engine
 from vo.core.errors import ServiceError, TableError
 from vo.core.settings import Settings
@@ -41,6 +41,7 @@ class IngestService:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._connections = Connections(settings.conninfo())
 
     def publish(
         self,
@@ -74,7 +75,7 @@ class IngestService:
             store.lock_name(connection, name)
             report.version = store.next_version(connection)
             target = TableName(name.schema, store.physical_name(name.table, report.version))
-            version = _Version(self._settings, connection, target, planned, position, indexes, report, progress)
+            version = _Version(self._settings, self._connections, connection, target, planned, position, indexes, report, progress)
             with store.version_lock(connection, report.version):
                 try:
                     version.make(stream)
@@ -97,6 +98,7 @@ class _Version:
     """One new version of a table on its way to being published."""
 
     settings: Settings
+    connections: Connections
     connection: extensions.connection
     target: TableName
     planned: list[PlannedColumn]
@@ -117,7 +119,7 @@ class _Version:
                     batches = stack.enter_context(sky_ordered(unordered, self.position, self.settings.home))
             with self._stage("load"):
                 self.schema_is_new = store.make_schema(self.connection, self.target.schema)
-                table = NewTable(stack.enter_context(connected(self.settings.conninfo())), self.target)
+                table = NewTable(stack.enter_context(self.connections.connected()), self.target)
                 bounds = footprints(self.planned)
                 table.create(self.planned, bounds, comment=store.MARK)
                 schema = with_bound_fields(database_schema(self.planned), bounds)

@@ -24,6 +24,7 @@ from vo.core.dali.request import Received, read_parameters, received
 from vo.core.errors import ServiceError, UnavailableError
 from vo.core.fairness import FairSlots
 from vo.core.settings import Settings
+from vo.core.stored import content_disposition, result_name
 from vo.core.streaming import SourceResponse, run_watched
 
 IDLE_SECONDS = 120.0
@@ -79,7 +80,7 @@ class QueryHandlers:
             first = await run_watched(request.receive, self._executor, running.begin_sending, running.cancel)
             headers = {
                 "Cache-Control": "no-store",
-                "Content-Disposition": f'inline; filename="result{wanted.extension}"',
+                "Content-Disposition": content_disposition(result_name(wanted.query, wanted.extension)),
                 "Content-Type": wanted.content_type,
             }
             if running.done:

@@ -13,6 +13,7 @@ from uws.models import Job, Progress
 from vo.core.callers import Caller
 from vo.core.dali.parameters import Parameters
 from vo.core.settings import Settings
+from vo.core.stored import result_name
 
 SERVICE = "tap"
 RESULT = "result"
@@ -47,7 +48,7 @@ class QueryJobs:
             context.cancelled_by(query.cancel),
         ):
             blocks: Sequence[Any] | None = query.begin()
-            with context.result(RESULT, wanted.content_type, f"{RESULT}{wanted.extension}") as result:
+            with context.result(RESULT, wanted.content_type, result_name(wanted.query, wanted.extension)) as result:
                 while blocks is not None:
                     for block in blocks:
                         result.write(block)

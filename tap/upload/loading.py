@@ -18,7 +18,7 @@ from tap.tables.conversion import convert, database_schema
 from tap.tables.footprints import with_bound_fields, with_bounds
 from tap.tables.models import PlannedColumn
 from tap.tables.sorting import sky_ordered
-from tap.tables.store import NewTable, connected
+from tap.tables.store import Connections, NewTable
 from tap.upload.models import SentFiles, Upload
 from tap.upload.plan import ROW_NUMBER, UploadPlan
 from tap.upload.sources import Sources
@@ -35,6 +35,8 @@ from vo.core.tables.readers.limits import TableLimits
 
 BOOKED_EVERY = 64 * 2**20
 """Bytes loaded between two looks at what the caller and the disk have left."""
+SAMPLE = 20
+"""Of an upload's rows the planner has to know how many there are, and little else (unit: 300 rows)."""
 MARK = "a table that came with a query"
 
 _ROW_NUMBERS = PlannedColumn(Column(ROW_NUMBER, Datatype.LONG), -1, ROW_NUMBER)
@@ -57,6 +59,7 @@ class UploadService:
 
     def __init__(self, settings: Settings, books: TableBooks, sources: Sources, limits: Limits) -> None:
         self.settings = settings
+        self.connections = Connections(settings.conninfo())
         self.books = books
         self.sources = sources
         self.limits = limits
@@ -104,7 +107,7 @@ class UploadedTables:
         """
         service = self._service
         numbers = service.books.numbers(len(self._uploads))
-        connection = self._held.enter_context(connected(service.settings.conninfo()))
+        connection = self._held.enter_context(service.connections.connected())
         self._connection = connection
         try:
             self._hold(connection, numbers)
@@ -186,7 +189,7 @@ class UploadedTables:
             self._check()
             table.build_indexes(plan.position if plan.on_sky else None, (), ())
             table.index_regions(plan.bounds)
-            table.finish()
+            table.finish(sample=SAMPLE)
         return plan
 
     def _counted(self, number: int, plan: UploadPlan, stream: TableStream) -> Iterator[pa.RecordBatch]:

@@ -116,7 +116,8 @@ class TableBooks:
         """Note what a table takes that is complete, with its indexes."""
         with self._transaction() as connection:
             size = int(connection.execute(_SIZE, {"name": str(physical_name(number))}).scalar_one())
-        self.grow(number, account, size=size, rows=rows)
+            connection.execute(_GROW, {"table_id": number, "bytes": size, "rows": rows})
+            self._check_space(connection, account)
 
     def forget(self, numbers: Sequence[int]) -> None:
         """Strike tables that were dropped."""

@@ -59,7 +59,8 @@ def test_limits_and_formats(service: Service, tap: Any) -> None:
     [capability] = [item for item in tap.capabilities if item.standardid == "ivo://ivoa.net/std/TAP"]
     [language] = capability.languages
     assert {version.content for version in language.versions} == {"2.0", "2.1"}
-    assert not tap.upload_methods
+    methods = {method.ivo_id.rpartition("#")[2] for method in tap.upload_methods}
+    assert methods == {"upload-inline", "upload-http", "upload-https"}
 
 
 def test_every_table_and_column_is_browsed(service: Service, tap: Any) -> None:

@@ -187,11 +187,6 @@ def test_why_a_job_failed(submit: Submit, tap: Any) -> None:
     assert at_once.value.reason == f"Query Error: {reason}"
 
 
-def test_uploads_are_not_offered(tap: Any) -> None:
-    with pytest.raises(pyvo.dal.DALQueryError, match="takes no uploaded tables"):
-        tap.run_async("SELECT * FROM tap_upload.t", uploads={"t": Table({"a": [1, 2]})})
-
-
 def test_what_may_be_set(submit: Submit, service: Service) -> None:
     job = submit(QUERY)
     job.execution_duration = 77

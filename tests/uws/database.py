@@ -28,6 +28,10 @@ LIMITS = Limits(
     waiting_jobs=1000,
     max_result=100 * MIB,
     results_space=1000 * MIB,
+    max_upload=100 * MIB,
+    max_upload_rows=1_000_000,
+    max_upload_columns=100,
+    upload_space=1000 * MIB,
     min_disk=0,
 )
 

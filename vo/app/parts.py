@@ -102,15 +102,17 @@ def build_queries(settings: Settings) -> Iterator[QueryService]:
     """Build what runs one query at a time, as a synchronous one; its connections are closed at the end."""
     engine = owner_engine(settings)
     pool = ArrowPool(settings.conninfo(TAP_ROLE), size=1, wait=settings.queue_time, statement_time=settings.sync_time)
+    tables = uploads(settings, engine, tap_jobs(settings, JobStore(engine)))
     try:
         yield QueryService(
             SchemaService(engine, settings.conninfo()),
             pool,
             dialect(settings),
             Limits.of(settings),
-            uploads(settings, engine, tap_jobs(settings, JobStore(engine))),
+            tables,
         )
     finally:
+        tables.connections.close()
         pool.close()
         engine.dispose()
 
