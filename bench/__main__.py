@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 
-from bench import bulk, cones, ingest, jobs, joins, translation
+from bench import bulk, cones, ingest, jobs, joins, reading, translation
 from bench.report import Figure, show
 from bench.server import running
 
-SECTIONS = ("ingest", "bulk", "cones", "joins", "jobs", "translation")
+SECTIONS = ("ingest", "bulk", "cones", "joins", "jobs", "translation", "reading")
 
 
 def main() -> int:
@@ -23,6 +23,10 @@ def main() -> int:
     if unknown:
         parser.error(f"no section {', '.join(unknown)}")
     figures: list[Figure] = []
+    if "reading" in arguments.sections:
+        figures += reading.measure(min(arguments.rows, reading.MOST_ROWS))
+        if arguments.sections == ["reading"]:  # needs no service
+            return 0 if show(figures) else 1
     with running() as bench:
         bench.vo("demo", "--rows", str(arguments.rows))
         if "bulk" in arguments.sections:

@@ -8,7 +8,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import ParamSpec, TypeAlias, TypeVar
 from urllib.parse import urlencode
@@ -27,6 +27,7 @@ from vo.core.callers import Caller
 from vo.core.dali.parameters import Parameters
 from vo.core.dali.request import Received, read_parameters, received
 from vo.core.errors import ForbiddenError, NotFoundError, ParameterError
+from vo.core.scratch import ScratchBooks
 from vo.core.settings import Settings
 from vo.core.stored import StoredFileResponse
 from vo.core.tables.writers import error_document
@@ -66,6 +67,8 @@ class JobHandlers:
         Pages for people.
     settings : Settings
         Limits and addresses.
+    scratch : ScratchBooks
+        Counts what uploads take on their way.
     path : str
         Of the job list, such as ``/tap/async``.
     title : str
@@ -73,12 +76,21 @@ class JobHandlers:
     """
 
     def __init__(
-        self, jobs: Jobs, waiting: Waiting, pages: JobPages, settings: Settings, *, path: str, title: str
+        self,
+        jobs: Jobs,
+        waiting: Waiting,
+        pages: JobPages,
+        settings: Settings,
+        scratch: ScratchBooks,
+        *,
+        path: str,
+        title: str,
     ) -> None:
         self._jobs = jobs
         self._waiting = waiting
         self._pages = pages
         self._settings = settings
+        self._scratch = scratch
         self._path = path
         self._url = f"{settings.public_url}{path}"
         self._title = title
@@ -329,9 +341,15 @@ class JobHandlers:
     async def _read(self, request: Request) -> Parameters:
         return await read_parameters(request, max_body=self._settings.max_body)
 
-    def _received(self, request: Request) -> AbstractAsyncContextManager[Received]:
+    @asynccontextmanager
+    async def _received(self, request: Request) -> AsyncIterator[Received]:
         """Hold a request with its files."""
-        return received(request, max_body=self._settings.max_body, max_upload=self._settings.max_upload)
+        settings = self._settings
+        with self._scratch.taking(_caller(request).account) as take:
+            async with received(
+                request, max_body=settings.max_body, max_upload=settings.max_upload, take=take
+            ) as found:
+                yield found
 
     async def _call(
         self, call: Callable[Arguments, Result], *arguments: Arguments.args, **more: Arguments.kwargs

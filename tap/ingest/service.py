@@ -75,7 +75,9 @@ class IngestService:
             store.lock_name(connection, name)
             report.version = store.next_version(connection)
             target = TableName(name.schema, store.physical_name(name.table, report.version))
-            version = _Version(self._settings, self._connections, connection, target, planned, position, indexes, report, progress)
+            version = _Version(
+                self._settings, self._connections, connection, target, planned, position, indexes, report, progress
+            )
             with store.version_lock(connection, report.version):
                 try:
                     version.make(stream)

@@ -40,6 +40,7 @@ from vo.core.fetch import FetchPolicy
 from vo.core.files import FileStore
 from vo.core.limits import Limits
 from vo.core.pages import page_environment
+from vo.core.scratch import ScratchBooks
 from vo.core.settings import TAP_ROLE, Settings
 from vo.core.vosi import Check, check_disk
 
@@ -75,6 +76,7 @@ def build(settings: Settings) -> Parts:
     rulings = dialect(settings)
     limits = Limits.of(settings)
     jobs = tap_jobs(settings, store)
+    scratch = ScratchBooks(limits)
     return Parts(
         settings=settings,
         schema=schema,
@@ -83,6 +85,7 @@ def build(settings: Settings) -> Parts:
             QueryService(schema, pool, rulings, limits, uploads(settings, engine, jobs)),
             QueryPages(page_environment(settings, "tap"), schema, examples),
             settings,
+            scratch,
         ),
         descriptions=DescriptionHandlers(schema, settings, rulings, _checks(settings, engine, queue)),
         jobs=JobHandlers(
@@ -90,6 +93,7 @@ def build(settings: Settings) -> Parts:
             Waiting(store, settings.conninfo()),
             JobPages(page_environment(settings, "uws")),
             settings,
+            scratch,
             path="/tap/async",
             title="Queries",
         ),

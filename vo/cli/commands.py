@@ -128,7 +128,8 @@ def query(
     form: Annotated[
         str | None,
         typer.Option(
-            "--format", help="votable, csv, tsv … Default: a table in a terminal, CSV in a pipe, by --output's name."
+            "--format",
+            help="votable, fits, parquet, csv … Default: a table in a terminal, CSV in a pipe, by --output's name.",
         ),
     ] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File to save the result in.")] = None,
@@ -137,11 +138,29 @@ def query(
         bool, typer.Option("--explain", help="Do not run it: show its plan, an estimate of rows and time, and its SQL.")
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    upload: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=FILE",
+            help="A table that the query calls TAP_UPLOAD.NAME: a file, or a URL from which the service fetches it. "
+            "May be given several times.",
+        ),
+    ] = None,
 ) -> None:
     """Run a query in ADQL, under the limits that synchronous queries have. Ctrl-C stops it."""
     from vo.cli.query import run  # noqa: PLC0415
 
-    run(adql, file=file, url=url, form=form, output=output, maxrec=maxrec, explain=explain, force=force)
+    run(
+        adql,
+        file=file,
+        url=url,
+        form=form,
+        output=output,
+        maxrec=maxrec,
+        explain=explain,
+        force=force,
+        uploads=upload or (),
+    )
 
 
 @app.command()

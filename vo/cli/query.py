@@ -20,11 +20,13 @@ from typer import Exit
 
 from tap.query.cells import Cells, is_number
 from tap.query.models import QueryRequest
-from tap.query.service import RunningQuery
+from tap.query.running import RunningQuery
 from vo.app.parts import build_queries
 from vo.cli.desk import desk
+from vo.cli.endings import CUT, LOOKED_AT, Ending
 from vo.cli.progress import console
-from vo.cli.remote import CUT, LOOKED_AT, Ending, asked, blocks_of
+from vo.cli.remote import asked, blocks_of
+from vo.cli.uploads import MultipartBody, Uploads, uploads_of
 from vo.core.callers import OPERATOR
 from vo.core.context import new_request_id
 from vo.core.dali.parameters import Parameters
@@ -35,14 +37,28 @@ SHOWN = 40
 """Rows that a terminal shows."""
 WIDEST = 40
 """Characters of a cell in a terminal."""
-CANCEL_EVERY = 0.1
-SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".tab": "tsv"}
-"""Formats of tables by the end of a file's name; others are VOTables."""
-EXPLAINED = {".json": "json", ".txt": "text"}
-"""Further ones of explanations."""
+CANCEL_EVERY = LOOK_EVERY = 0.1
+SUFFIXES = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".tab": "tsv",
+    ".ecsv": "ecsv",
+    ".fits": "fits",
+    ".fit": "fits",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".arrow": "arrow",
+    ".arrows": "arrow",
+    ".json": "json",
+    ".html": "html",
+    ".htm": "html",
+    ".txt": "text",
+}
+"""Formats by the end of a file's name; others are VOTables."""
 
 Result = TypeVar("Result")
-OnRows = Callable[[int], None]
+Show = Callable[[str], None]
+"""Shows in a few words how far it is."""
 
 out = Console(highlight=False)
 """For what was asked for; remarks go to standard error."""
@@ -62,12 +78,15 @@ class Wish:
         Most rows.
     explain : bool
         Explain the query instead of running it.
+    uploads : Uploads
+        Tables that go with it.
     """
 
     query: str
     format: str | None
     maxrec: int | None
     explain: bool
+    uploads: Uploads
 
     @property
     def parameters(self) -> list[tuple[str, str]]:
@@ -75,6 +94,7 @@ class Wish:
         pairs = [("LANG", "ADQL"), ("QUERY", self.query)]
         pairs += [("RESPONSEFORMAT", self.format)] if self.format else []
         pairs += [("MAXREC", str(self.maxrec))] if self.maxrec is not None else []
+        pairs += [("UPLOAD", self.uploads.parameter)] if self.uploads.parameter else []
         return [*pairs, ("EXPLAIN", "1")] if self.explain else pairs
 
 
@@ -88,18 +108,18 @@ def run(
     maxrec: int | None,
     explain: bool,
     force: bool,
+    uploads: Sequence[str] = (),
 ) -> None:
     """Ask, and show or save the answer."""
     if output is not None and output.exists() and not force:
         raise UsageError(f"{output} is there already.", hint="Give another name, or --force.")
-    wish = Wish(_text(query, file), form or _format(output, explain=explain), maxrec, explain)
+    tables = uploads_of(uploads)
+    wish = Wish(_text(query, file), form or _format(output, explain=explain), maxrec, explain, tables)
     started = time.perf_counter()
     cells = Cells(SHOWN) if wish.format is None else None
     try:
-        with _destination(output) as stream, _waiting() as on_rows:
-            warnings = (
-                _ask_remote(url, wish, cells, stream, on_rows) if url else _ask_local(wish, cells, stream, on_rows)
-            )
+        with _destination(output) as stream, _waiting() as show:
+            warnings = _ask_remote(url, wish, cells, stream, show) if url else _ask_local(wish, cells, stream, show)
     except KeyboardInterrupt:
         console.print("Stopped.")
         raise Exit(130) from None
@@ -135,7 +155,7 @@ def _text(query: str | None, file: Path | None) -> str:
 def _format(output: Path | None, *, explain: bool) -> str | None:
     """Return the format where none is named: by the file's name; a table in a terminal, CSV in a pipe."""
     if output is not None:
-        return (EXPLAINED | SUFFIXES if explain else SUFFIXES).get(output.suffix.lower(), "votable")
+        return SUFFIXES.get(output.suffix.lower(), "votable")
     if explain:
         return "text"
     return None if out.is_terminal else "csv"
@@ -144,29 +164,32 @@ def _format(output: Path | None, *, explain: bool) -> str | None:
 # ---- asking ---------------------------------------------------------------------------------------------------------
 
 
-def _ask_local(wish: Wish, cells: Cells | None, stream: BinaryIO, on_rows: OnRows) -> Sequence[str]:
+def _ask_local(wish: Wish, cells: Cells | None, stream: BinaryIO, show: Show) -> Sequence[str]:
     """Run the query as the service does, under its role and limits; return remarks on it."""
     with desk() as found, build_queries(found.settings) as service:
         request = QueryRequest.from_parameters(Parameters(wish.parameters), found.settings)
         if cells is not None:
             request = replace(request, format=cells.format)
-        with closing(service.query(request, OPERATOR, new_request_id())) as running:
-            blocks: Sequence[Any] | None = _stoppable(running, running.begin)
+        with closing(service.query(request, OPERATOR, new_request_id(), wish.uploads.files)) as running:
+            blocks: Sequence[Any] | None = _stoppable(running, running.begin, show)
             while blocks is not None:
                 for block in blocks:
                     stream.write(block)
-                on_rows(running.rows)
-                blocks = _stoppable(running, running.more)
+                show(_rows(running.rows))
+                blocks = _stoppable(running, running.more, show)
             if running.error is not None:
                 raise running.error
             return (*running.warnings, *((CUT,) if running.overflow and cells is None else ()))
 
 
-def _stoppable(running: RunningQuery, step: Callable[[], Result]) -> Result:
+def _stoppable(running: RunningQuery, step: Callable[[], Result], show: Show) -> Result:
     """Run a step that waits for the database in another thread, so that Ctrl-C stops it there too."""
     with ThreadPoolExecutor(1) as executor:
         work = executor.submit(step)
         try:
+            while not wait([work], timeout=LOOK_EVERY).done:
+                if running.uploads is not None and not running.rows:
+                    show("asking" if running.uploads.tables else f"loading, {_rows(running.uploads.rows)}")
             return work.result()
         finally:
             while not work.done():
@@ -174,9 +197,19 @@ def _stoppable(running: RunningQuery, step: Callable[[], Result]) -> Result:
                 wait([work], timeout=CANCEL_EVERY)
 
 
-def _ask_remote(url: str, wish: Wish, cells: Cells | None, stream: BinaryIO, on_rows: OnRows) -> Sequence[str]:
+def _rows(count: int) -> str:
+    return f"{count:,} {'row' if count == 1 else 'rows'}"
+
+
+def _ask_remote(url: str, wish: Wish, cells: Cells | None, stream: BinaryIO, show: Show) -> Sequence[str]:
     """Ask another service; return its remarks."""
-    with asked(url, wish.parameters) as response:
+
+    def on_sent(sent: int, total: int) -> None:
+        show(f"sending, {sent / 1e6:,.0f} of {total / 1e6:,.0f} MB" if sent < total else "asking")
+
+    files = [*wish.uploads.files.values()]
+    body = MultipartBody(wish.parameters, files, on_sent) if files else None
+    with asked(url, wish.parameters, body) as response:
         if wish.explain and wish.format == "text" and response.headers.get_content_type() != "text/plain":
             raise QueryError("This service does not explain queries.")
         if cells is None:
@@ -189,10 +222,10 @@ def _ask_remote(url: str, wish: Wish, cells: Cells | None, stream: BinaryIO, on_
             for block in blocks_of(response):
                 file.write(block)
             file.flush()
-            return _read(Path(file.name), cells, on_rows)
+            return _read(Path(file.name), cells, show)
 
 
-def _read(file: Path, cells: Cells, on_rows: OnRows) -> Sequence[str]:
+def _read(file: Path, cells: Cells, show: Show) -> Sequence[str]:
     """Take the rows of a VOTable."""
     from vo.core.tables.readers import open_table  # noqa: PLC0415  (Astropy is slow to come)
 
@@ -200,7 +233,7 @@ def _read(file: Path, cells: Cells, on_rows: OnRows) -> Sequence[str]:
     writer = cells.writer(table.columns, ResultMetadata())
     for batch in table.batches:
         writer.batch(batch)
-        on_rows(cells.total)
+        show(_rows(cells.total))
     ending = Ending("text/xml")
     with file.open("rb") as document:
         document.seek(max(0, file.stat().st_size - LOOKED_AT))
@@ -229,12 +262,12 @@ def _destination(output: Path | None) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _waiting() -> Iterator[OnRows]:
+def _waiting() -> Iterator[Show]:
     """Show that it goes on, to whoever looks."""
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("asking")
-        yield lambda rows: progress.update(task, description=f"{rows:,} rows")
+        yield lambda words: progress.update(task, description=words)
 
 
 # ---- showing --------------------------------------------------------------------------------------------------------
@@ -251,7 +284,7 @@ def _show(cells: Cells, seconds: float) -> None:
     for row in rows:
         table.add_row(*(Text(value) for value in row[:fitting]))
     out.print(table)
-    total = f"{cells.total:,} {'row' if cells.total == 1 else 'rows'}"
+    total = _rows(cells.total)
     words = total if cells.total <= len(rows) else f"the first {len(rows)} of {total}"
     words += " (there are more: --maxrec)" if cells.overflow else ""
     console.print(f"{words}, {seconds:.2f} s", style="dim")

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import html
 import json
-import re
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from http.client import HTTPException, HTTPResponse
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from lxml import etree
 
 from vo import __version__
+from vo.cli.uploads import MultipartBody
 from vo.core.errors import QueryError, ServiceError, UnavailableError, UsageError
 
 BLOCK_BYTES = 1 << 20
@@ -36,9 +36,41 @@ def sync_url(url: str) -> str:
     return f"{url.rstrip('/').removesuffix('/sync')}/sync"
 
 
+class _Listening:
+    """Of a connection: hear a service that answers before it has the whole request, a file that is too large say."""
+
+    _refused = False
+
+    def send(self, data: Any) -> None:
+        if self._refused:
+            return
+        try:
+            super().send(data)  # type: ignore[misc]  # of the connection that this is mixed into
+        except (BrokenPipeError, ConnectionResetError):
+            self._refused = True  # the answer may be there
+
+
+class _Plain(_Listening, HTTPConnection):
+    pass
+
+
+class _Encrypted(_Listening, HTTPSConnection):
+    pass
+
+
+class _PlainHandler(urllib.request.HTTPHandler):
+    def http_open(self, request: urllib.request.Request) -> HTTPResponse:
+        return self.do_open(_Plain, request)
+
+
+class _EncryptedHandler(urllib.request.HTTPSHandler):
+    def https_open(self, request: urllib.request.Request) -> HTTPResponse:
+        return self.do_open(_Encrypted, request)
+
+
 @contextmanager
-def asked(url: str, parameters: Sequence[tuple[str, str]]) -> Iterator[HTTPResponse]:
-    """Send a query and hold the answer, which has begun.
+def asked(url: str, parameters: Sequence[tuple[str, str]], body: MultipartBody | None = None) -> Iterator[HTTPResponse]:
+    """Send a query and hold the answer, which has begun; `body` has its parameters and its files, if it has any.
 
     Raises
     ------
@@ -47,12 +79,13 @@ def asked(url: str, parameters: Sequence[tuple[str, str]]) -> Iterator[HTTPRespo
     UnavailableError
         If it cannot be reached.
     """
-    request = urllib.request.Request(  # noqa: S310  (its scheme was looked at)
-        sync_url(url), urlencode(parameters).encode(), {"User-Agent": f"vo-stack/{__version__}"}
-    )
+    headers = {"User-Agent": f"vo-stack/{__version__}", **(body.headers if body is not None else {})}
+    data = urlencode(parameters).encode() if body is None else body
+    request = urllib.request.Request(sync_url(url), data, headers)  # noqa: S310  (its scheme was looked at)
+    opener = urllib.request.build_opener(_PlainHandler, _EncryptedHandler)
     host = urlsplit(url).netloc.rpartition("@")[2]
     try:
-        response: HTTPResponse = urllib.request.urlopen(request, timeout=PATIENCE)  # noqa: S310
+        response: HTTPResponse = opener.open(request, timeout=PATIENCE)
     except urllib.error.HTTPError as error:
         with error:
             raise _refusal(host, error) from None
@@ -82,50 +115,6 @@ def _read(response: HTTPResponse) -> bytes:
         return response.read1(BLOCK_BYTES)
     except (OSError, HTTPException) as error:
         raise UnavailableError(f"The answer broke off: {error}.") from None
-
-
-CUT = "The result was cut: there are more rows (--maxrec)."
-LOOKED_AT = 4096
-"""Bytes at the end and at the beginning of an answer where its status stands."""
-_STATUS = re.compile(rb"""QUERY_STATUS["'][^>]*value\s*=\s*["'](\w+)["'][^>]*?(?:/>|>([^<]*))""")
-_BROKEN_TEXT = re.compile(rb"^# ERROR (.*)\s*\Z", re.MULTILINE)
-
-
-class Ending:
-    """What an answer says of itself besides its rows: that it was cut or failed (DALI 1.1, section 4.4).
-
-    Parameters
-    ----------
-    media_type : str
-        Of the answer; only of VOTable and text is it known how they say it.
-    """
-
-    def __init__(self, media_type: str) -> None:
-        self._is_xml = media_type.endswith("xml")
-        self._is_text = media_type.startswith("text/") and not self._is_xml
-        self._head = self._tail = b""
-
-    def see(self, block: bytes) -> None:
-        """Take the next piece of the answer."""
-        if len(self._head) < LOOKED_AT:
-            self._head += block[: LOOKED_AT - len(self._head)]
-        self._tail = (self._tail + block[-LOOKED_AT:])[-LOOKED_AT:]
-
-    def remarks(self) -> tuple[str, ...]:
-        """Return what to tell of the whole answer.
-
-        Raises
-        ------
-        QueryError
-            If the service failed on the way, in its words.
-        """
-        found = [*_STATUS.findall(self._head), *_STATUS.findall(self._tail)] if self._is_xml else []
-        failures = [text for status, text in found if status.upper() == b"ERROR"]
-        failures += _BROKEN_TEXT.findall(self._tail) if self._is_text else []
-        if failures:
-            reason = " ".join(html.unescape(failures[-1].decode("utf-8", "replace")).split())
-            raise QueryError(f"The service failed: {reason or 'it gives no reason.'}")
-        return (CUT,) if any(status.upper() == b"OVERFLOW" for status, _ in found) else ()
 
 
 def _refusal(host: str, error: urllib.error.HTTPError) -> ServiceError:

@@ -24,11 +24,16 @@ BLOCK_BYTES = 1 << 20
 """Size of one reading."""
 PIECE_BYTES = 1 << 16
 """Size of one sending: a client that takes so much within the idle time, beside what the kernel keeps, is alive."""
+NAMING_CHARACTERS = 20_000
+"""So much of a query is looked at for the name of its result."""
+NAME_CHARACTERS = 60
 CACHING = "private, no-cache"
 """A result never changes, but it is deleted one day and may belong to one user: a browser keeps it and asks each time
 whether it may show it still, which the ETag makes cheap."""
 
 _RANGE = re.compile(r"bytes=[ \t,]*([0-9]{0,30})-([0-9]{0,30})[ \t,]*", re.IGNORECASE)
+_QUOTED = re.compile(r"""'[^']*'|"(?:[^"]|"")*"|--[^\n]*""")
+_TABLE = re.compile(r"""\b(?:FROM|JOIN)\s+((?:\w+|"(?:[^"]|"")*")(?:\s*\.\s*(?:\w+|"(?:[^"]|"")*"))*)""", re.IGNORECASE)
 _TAG = re.compile(r'"[^"]*"')
 
 
@@ -204,6 +209,24 @@ def content_disposition(filename: str) -> str:
     if plain == filename:
         return f'inline; filename="{plain}"'
     return f"inline; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
+
+
+def result_name(query: str, extension: str) -> str:
+    """Return a name for the file with a query's result, plain ASCII: after the first published table that it names.
+
+    Parameters
+    ----------
+    query : str
+        ADQL, or anything: what names no table is called ``result``.
+    extension : str
+        With its dot.
+    """
+    bare = _QUOTED.sub(lambda found: found[0] if found[0].startswith('"') else " ", query[:NAMING_CHARACTERS])
+    # What WITH has named, TAP_UPLOAD and subqueries tell less than the tables that are published.
+    tables = [found[1] for found in _TABLE.finditer(bare)]
+    chosen = next((table for table in tables if "." in table and not table.upper().startswith("TAP_UPLOAD")), None)
+    words = re.findall(r"[A-Za-z0-9_]+", chosen or next(iter(tables), ""))
+    return ("-".join(words)[:NAME_CHARACTERS] or "result") + extension
 
 
 def _unsatisfiable(size: int) -> Response:

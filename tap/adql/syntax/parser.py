@@ -228,7 +228,7 @@ class _Builder(Transformer[Token, Any]):
 
     def in_list(self, children: list[Any]) -> ast.InList:
         operand, negated, *items = children
-        check_length(items, limits.MAX_VALUES, "Values of IN", "Split the list over several queries.")
+        check_length(items, limits.MAX_VALUES, "Values of IN", "Upload them as a table and join with TAP_UPLOAD.")
         return ast.InList(operand.position, operand, negated is not None, tuple(items))
 
     def in_query(self, children: list[Any]) -> ast.InQuery:

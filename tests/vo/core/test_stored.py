@@ -26,7 +26,7 @@ from tests.vo.app.running import running
 from vo.app.errors import HANDLERS
 from vo.app.middleware import RequestMiddleware
 from vo.core.files import FileStore
-from vo.core.stored import BLOCK_BYTES, StoredFileResponse, asked_part, content_disposition
+from vo.core.stored import BLOCK_BYTES, StoredFileResponse, asked_part, content_disposition, result_name
 
 MADE = datetime(2026, 3, 29, 4, 30, 0, 750_000, tzinfo=timezone(timedelta(hours=2)))
 MODIFIED = "Sun, 29 Mar 2026 02:30:00 GMT"
@@ -341,6 +341,34 @@ def test_one_connection_takes_many_answers(site: Site) -> None:
 )
 def test_file_names(filename: str, header: str) -> None:
     assert content_disposition(filename) == header
+
+
+@pytest.mark.parametrize(
+    ("query", "name"),
+    [
+        ("SELECT * FROM gaia_dr3.bright WHERE ra < 1", "gaia_dr3-bright.vot"),
+        ("select 'FROM x.y' -- FROM a.b\n from\n\thipparcos . hip2 as h join demo.big on 1 = 1", "hipparcos-hip2.vot"),
+        ("SELECT * FROM TAP_UPLOAD.mine AS m JOIN gaia_dr3.bright AS g ON m.ra = g.ra", "gaia_dr3-bright.vot"),
+        ("SELECT * FROM tap_upload.mine", "tap_upload-mine.vot"),
+        ("WITH x AS (SELECT 1 FROM a.b) SELECT * FROM x", "a-b.vot"),
+        ('SELECT 1 FROM "../../etc/passwd"."-rf ""x"', "etc-passwd-rf-x.vot"),
+        ('SELECT 1 FROM "--"', "result.vot"),
+        ("SELECT 1 FROM é.星", "result.vot"),
+        (f"SELECT 1 FROM {'a' * 500}.b", f"{'a' * 60}.vot"),
+        ("SELECT 1", "result.vot"),
+        ("", "result.vot"),
+    ],
+)
+def test_names_of_results(query: str, name: str) -> None:
+    assert result_name(query, ".vot") == name
+    assert content_disposition(name) == f'inline; filename="{name}"'
+
+
+def test_names_of_hostile_results_are_made_fast() -> None:
+    began = time.process_time()
+    for part in ("FROM ", "FROM x . ", '"', "'", "--", 'FROM "', "FROM a" + " " * 90_000, "a" * 90_000):
+        assert result_name(part * (1_000_000 // len(part)), "").isascii()
+    assert time.process_time() - began < 2
 
 
 def _read(client: socket.socket) -> bytes:

@@ -1,20 +1,59 @@
-"""Reading a request's parameters from its query string and body, within bounds."""
+"""Reading a request's parameters and files from its query string and body, within bounds."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import parse_qsl
 
-from starlette.datastructures import Headers
-from starlette.formparsers import MultiPartException, MultiPartParser
+from python_multipart.multipart import parse_options_header
 from starlette.requests import ClientDisconnect, Request
 
+from vo.core.dali.multipart import MAX_FIELDS, MultipartReader, SentFiles, unlimited
 from vo.core.dali.parameters import Parameters
-from vo.core.errors import TooLargeError, UsageError
+from vo.core.errors import ServiceError, TooLargeError, UsageError
 
-MAX_FIELDS = 1000
 URLENCODED = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
+BLOCK_BYTES = 1 << 20
+"""So much of a body is gathered before a thread reads it and writes its files."""
+FRAME_BYTES = 1 << 20
+"""What boundaries and headers of parts may have in all, beside parameters and files."""
+IDLE_SECONDS = 120.0
+"""A client that sends nothing for this long is given up."""
+DRAINED_BYTES, DRAINED_SECONDS = 64 << 20, 10.0
+"""What is still taken from a client that wants the connection closed, when its request is refused."""
+
+
+@dataclass(frozen=True)
+class Received:
+    """What came with a request.
+
+    Attributes
+    ----------
+    parameters : Parameters
+        Of the query string and the body.
+    files : SentFiles
+        By the names of their parts; open while the context of `received` lasts.
+    """
+
+    parameters: Parameters
+    files: SentFiles
+
+
+class Bounds(NamedTuple):
+    """How large a body may be, in bytes, and in words."""
+
+    most: int
+    words: str
+
+    def check(self, size: int) -> None:
+        """Raise an error when a body is too large."""
+        if size > self.most:
+            raise TooLargeError(f"The request body is larger than the limit of {self.words}.")
 
 
 async def read_parameters(request: Request, *, max_body: int) -> Parameters:
@@ -23,7 +62,7 @@ async def read_parameters(request: Request, *, max_body: int) -> Parameters:
     Parameters
     ----------
     request : starlette.requests.Request
-        POST bodies may be urlencoded or multipart (DALI 1.1, section 2.3).
+        POST bodies may be urlencoded or multipart (DALI 1.1, section 2.3); files in them are read and forgotten.
     max_body : int
         Largest query string or body, in bytes.
 
@@ -34,22 +73,82 @@ async def read_parameters(request: Request, *, max_body: int) -> Parameters:
     UsageError
         If the body is of another type or malformed.
     """
+    async with received(request, max_body=max_body, max_upload=max_body) as found:
+        return found.parameters
+
+
+@asynccontextmanager
+async def received(
+    request: Request, *, max_body: int, max_upload: int, take: Callable[[int], None] = unlimited
+) -> AsyncIterator[Received]:
+    """Read a request with its files, which are written to the disk as they arrive and are deleted at the end.
+
+    Parameters
+    ----------
+    request : starlette.requests.Request
+        GET or POST; files are parts with a file name, or of another type than plain text.
+    max_body : int
+        Most bytes of the query string, and of the parameters in the body.
+    max_upload : int
+        Most bytes of all files.
+    take : callable
+        Told the size of each piece of a file before it is written; what it raises ends the request.
+
+    Raises
+    ------
+    TooLargeError
+        As soon as one of them is passed, or announced.
+    LimitError
+        If the disk for temporary files is full.
+    UsageError
+        If the body is of another type, malformed, or ends early.
+    """
     query = request.scope["query_string"]
     if len(query) > max_body:
         raise TooLargeError(f"The query string has {len(query)} bytes, the limit is {max_body}.")
     pairs = _decode(query, "query string")
-    if request.method == "POST":
-        media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if media_type == MULTIPART:
-            pairs += await _read_multipart(request, max_body)
-        elif media_type in (URLENCODED, ""):
-            body = b"".join([chunk async for chunk in _bounded(request, max_body)])
-            pairs += _decode(body, "body")
-        else:
-            raise UsageError(
-                f"A body of type {media_type[:80]!r} is not understood.", hint=f"Send {URLENCODED} or {MULTIPART}."
-            )
-    return Parameters(pairs)
+    files = SentFiles()
+    try:
+        if request.method == "POST":
+            try:
+                more, files = await _read_body(request, max_body, max_upload, take)
+            except ServiceError:
+                await _let_the_client_finish(request)
+                raise
+            pairs += more
+        yield Received(Parameters(pairs), files)
+    finally:
+        files.close()
+
+
+async def _read_body(
+    request: Request, max_body: int, max_upload: int, take: Callable[[int], None]
+) -> tuple[list[tuple[str, str]], SentFiles]:
+    if (coding := request.headers.get("content-encoding", "identity").strip().lower()) not in ("", "identity"):
+        raise UsageError(
+            f"A body with the Content-Encoding {coding[:40]!r} is not understood.",
+            hint="Send the body as it is; the tables inside may be packed.",
+        )
+    encoded_type, options = parse_options_header(request.headers.get("content-type"))
+    media_type = encoded_type.decode("latin-1").strip()
+    if media_type == MULTIPART:
+        reader = MultipartReader(options, max_text=max_body, max_upload=max_upload, take=take)
+        bounds = Bounds(
+            max_body + max_upload + FRAME_BYTES, f"{max_body} bytes of parameters and {max_upload} bytes of files"
+        )
+        try:
+            await _read_multipart(request, reader, bounds)
+        except BaseException:
+            reader.files.close()
+            raise
+        return reader.pairs, reader.files
+    if media_type in (URLENCODED, ""):
+        bounds = Bounds(max_body, f"{max_body} bytes")
+        body = b"".join([block async for block in _blocks(request, bounds)])
+        return _decode(body, "body"), SentFiles()
+    raise UsageError(
+        f"A body of type {media_type[:80]!r} is not understood.", hint=f"Send {URLENCODED} or {MULTIPART}."
+    )
 
 
 def _decode(encoded: bytes, where: str) -> list[tuple[str, str]]:
@@ -67,33 +166,70 @@ def _decode(encoded: bytes, where: str) -> list[tuple[str, str]]:
     return pairs
 
 
-async def _bounded(request: Request, max_body: int) -> AsyncGenerator[bytes, None]:
-    size = 0
+async def _read_multipart(request: Request, reader: MultipartReader, bounds: Bounds) -> None:
+    """Let a thread read and write one block while the next one arrives."""
+    loop = asyncio.get_running_loop()
+    reading: asyncio.Future[None] | None = None
     try:
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > max_body:
-                raise TooLargeError(f"The request body is larger than the limit of {max_body} bytes.")
-            yield chunk
+        async for block in _blocks(request, bounds):
+            if reading is not None:
+                await asyncio.wait({reading})
+                reading.result()
+            reading = loop.run_in_executor(None, reader.feed, block)
+        if reading is not None:
+            await asyncio.wait({reading})
+            reading.result()
+    finally:
+        if reading is not None:
+            await asyncio.wait({reading})  # its files are closed next
+            reading.exception()  # seen: what went wrong before matters more
+    reader.end()
+
+
+async def _blocks(request: Request, bounds: Bounds) -> AsyncGenerator[bytes, None]:
+    """Yield the body in blocks of some size."""
+    announced = request.headers.get("content-length", "")
+    if announced.isascii() and announced.isdigit():
+        bounds.check(int(announced[:20]))
+    gathered: list[bytes] = []
+    waiting = size = 0
+    stream = request.stream()
+    try:
+        while True:
+            async with asyncio.timeout(IDLE_SECONDS):
+                piece = await anext(stream, None)
+            if piece is None:
+                break
+            gathered.append(piece)
+            waiting += len(piece)
+            size += len(piece)
+            bounds.check(size)
+            if waiting >= BLOCK_BYTES:
+                yield b"".join(gathered)
+                gathered.clear()
+                waiting = 0
     except ClientDisconnect:
         raise UsageError("The client went away while it sent the body.") from None
+    except TimeoutError:
+        raise UsageError(f"Nothing of the body came for {IDLE_SECONDS:g} s.") from None
+    if gathered:
+        yield b"".join(gathered)
 
 
-async def _read_multipart(request: Request, max_body: int) -> list[tuple[str, str]]:
-    try:
-        parser = MultiPartParser(
-            Headers(raw=request.headers.raw),
-            _bounded(request, max_body),
-            max_files=MAX_FIELDS,
-            max_fields=MAX_FIELDS,
-            max_part_size=max_body,
-        )
-        form = await parser.parse()
-    except (MultiPartException, KeyError, UnicodeDecodeError, LookupError, ValueError) as error:
-        reason = error.message.rstrip(".") if isinstance(error, MultiPartException) else "no usable boundary or charset"
-        raise UsageError(f"The multipart body cannot be read: {reason}.") from None
-    pairs = [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
-    await form.close()
-    if any("\0" in name or "\0" in value for name, value in pairs):
-        raise UsageError("The multipart body contains a NUL character.")
-    return pairs
+async def _let_the_client_finish(request: Request) -> None:
+    """Take what a client still sends before it is told that its request is refused.
+
+    Else it is reset while it sends, and never reads why. The server itself does so for as long as the client keeps the
+    connection; where it closes that after the answer, it reads nothing more.
+    """
+    closes = "close" in request.headers.get("connection", "").lower() or request.scope["http_version"] == "1.0"
+    if not closes or "expect" in request.headers:  # who expects to be told does not send before
+        return
+    size = 0
+    with suppress(TimeoutError):
+        async with asyncio.timeout(DRAINED_SECONDS):
+            while size < DRAINED_BYTES:
+                message = await request.receive()
+                size += len(message.get("body", b""))
+                if not message.get("more_body", False):
+                    return

@@ -13,6 +13,7 @@ from vo.core.tables.readers.layout import (
     TableLayout,
     parse_layout,
 )
+from vo.core.tables.readers.limits import TableLimits
 
 __all__ = [
     "FORMATS",
@@ -22,6 +23,7 @@ __all__ = [
     "Layout",
     "RecordsLayout",
     "TableLayout",
+    "TableLimits",
     "open_table",
     "parse_layout",
 ]

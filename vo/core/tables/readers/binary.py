@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
@@ -12,7 +11,7 @@ import pyarrow as pa
 from vo.core.errors import TableError
 from vo.core.tables.columns import Column, Datatype, schema_of
 from vo.core.tables.readers.layout import RecordColumn, RecordsLayout, RecordType
-from vo.core.tables.readers.source import BLOCK, open_seekable
+from vo.core.tables.readers.source import BLOCK, Source
 from vo.core.tables.stream import TableMetadata, TableStream
 
 _DATATYPE: dict[RecordType, Datatype] = {
@@ -29,7 +28,7 @@ _DATATYPE: dict[RecordType, Datatype] = {
 }
 
 
-def open_records(path: Path, layout: RecordsLayout) -> TableStream:
+def open_records(source: Source, layout: RecordsLayout) -> TableStream:
     """Open a file of records.
 
     Raises
@@ -39,9 +38,10 @@ def open_records(path: Path, layout: RecordsLayout) -> TableStream:
     """
     columns = tuple(Column(column.name, _DATATYPE[column.type]) for column in layout.columns)
     record = _record(layout)
-    with open_seekable(path) as file:
+    source = source.unpacked()
+    with source.path.open("rb") as file:
         rows = _count(file, layout, record.itemsize)
-    return TableStream(columns, _batches(path, layout, columns, record), TableMetadata(rows=rows))
+    return TableStream(columns, _batches(source, layout, columns, record), TableMetadata(rows=rows))
 
 
 def _record(layout: RecordsLayout) -> np.dtype[np.void]:
@@ -76,11 +76,11 @@ def _count(file: IO[bytes], layout: RecordsLayout, width: int) -> int:
 
 
 def _batches(
-    path: Path, layout: RecordsLayout, columns: tuple[Column, ...], record: np.dtype[np.void]
+    source: Source, layout: RecordsLayout, columns: tuple[Column, ...], record: np.dtype[np.void]
 ) -> Iterator[pa.RecordBatch]:
     schema = schema_of(columns)
     step = max(1, BLOCK // record.itemsize) * record.itemsize
-    with open_seekable(path) as file:
+    with source.path.open("rb") as file:
         file.seek(layout.header_bytes)
         while block := file.read(step):
             records = np.frombuffer(block, record)

@@ -24,8 +24,10 @@ WIRE: dict[Datatype, str] = {
     Datatype.UNICODE_CHAR: "u2",
     Datatype.FLOAT: "f4",
     Datatype.DOUBLE: "f8",
+    Datatype.FLOAT_COMPLEX: "f4",
+    Datatype.DOUBLE_COMPLEX: "f8",
 }
-"""NumPy's type of one element in a file; bits come unpacked to one byte each."""
+"""NumPy's type of one element in a file, of one part of a complex number; bits come unpacked to one byte each."""
 
 _FALSE, _TRUE, _NULL, _WRONG = range(4)
 _LOGICAL = np.full(256, _WRONG, np.uint8)

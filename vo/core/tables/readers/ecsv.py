@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,12 +12,13 @@ import pyarrow.compute as pc
 import yaml
 
 from vo.core.errors import TableError
-from vo.core.tables.columns import Column, Datatype
-from vo.core.tables.readers.csv import Dialect, column_names, refuse_table, typed_batches
-from vo.core.tables.readers.source import open_bytes
+from vo.core.tables.columns import COMPLEX, Column, Datatype
+from vo.core.tables.readers.csv import refuse_table, typed_batches
+from vo.core.tables.readers.csv_dialect import Dialect, column_names
+from vo.core.tables.readers.source import Source
 from vo.core.tables.stream import TableMetadata, TableStream
 
-_LONGEST_HEADER = 16 << 20
+_LONGEST_HEADER = 4 << 20
 _DATATYPES = {
     "bool": Datatype.BOOLEAN,
     "int8": Datatype.SHORT,
@@ -33,16 +33,28 @@ _DATATYPES = {
     "float32": Datatype.FLOAT,
     "float64": Datatype.DOUBLE,
     "float128": Datatype.DOUBLE,
+    "complex64": Datatype.FLOAT_COMPLEX,
+    "complex128": Datatype.DOUBLE_COMPLEX,
     "string": Datatype.UNICODE_CHAR,
 }
 _SUBTYPE = re.compile(r"(?P<type>\w+)\[(?P<shape>[\d, ]*(?:null)?)\]")
 
 
-class _PlainLoader(yaml.SafeLoader):
+_PART = r"[-+]?(?:[0-9.]+(?:[eE][-+]?[0-9]+)?|nan|inf)"
+_COMPLEX = rf"^\(?({_PART})([-+](?:[0-9.]+(?:[eE][-+]?[0-9]+)?|nan|inf))j\)?$"
+_IMAGINARY = rf"^\(?({_PART})j\)?$"
+_DEEPEST = 50
+_MOST_ENTRIES = 60_000
+
+
+class _PlainLoader(yaml.CSafeLoader):
     """A safe loader that reads any tag as the plain data below it: no tag names anything to be built."""
 
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Leave merge keys (``<<``) as they are: merged into each other they grow without bounds."""
 
-def _plain(loader: yaml.SafeLoader, _tag: str, node: yaml.Node) -> Any:
+
+def _plain(loader: yaml.CSafeLoader, _tag: str, node: yaml.Node) -> Any:
     if isinstance(node, yaml.MappingNode):
         return loader.construct_mapping(node, deep=True)
     if isinstance(node, yaml.SequenceNode):
@@ -53,7 +65,7 @@ def _plain(loader: yaml.SafeLoader, _tag: str, node: yaml.Node) -> Any:
 _PlainLoader.add_multi_constructor("", _plain)
 
 
-def open_ecsv(path: Path, table: str | int | None = None) -> TableStream:
+def open_ecsv(source: Source, table: str | int | None = None) -> TableStream:
     """Open an ECSV file; arrays (`subtype`) are JSON lists, an empty cell or the word ``null`` is null.
 
     Raises
@@ -62,21 +74,30 @@ def open_ecsv(path: Path, table: str | int | None = None) -> TableStream:
         If the header is damaged, or the column names below it are others.
     """
     refuse_table(table)
-    text, lines = _header_lines(path)
+    text, lines = _header_lines(source)
     header = load_header(text)
     columns = read_columns(header)
     dialect = Dialect(str(header.get("delimiter", " ")), skip_lines=lines, quoted_nulls=True)
     if dialect.delimiter not in {" ", ","}:
         raise TableError(f"The ECSV header gives the delimiter {dialect.delimiter!r}; it may be a blank or a comma.")
-    names = column_names(path, dialect)
+    names = column_names(source, dialect)
     if names != [column.name for column in columns]:
         raise TableError("The column names of the ECSV header and of the line below it differ.")
-    return TableStream(columns, typed_batches(path, dialect, columns, split_json), read_metadata(header))
+    return TableStream(columns, typed_batches(source, dialect, columns, _split), read_metadata(header))
+
+
+def _split(column: Column, cells: pa.Array) -> pa.Array:
+    """Turn arrays and complex numbers into lists of the text of their numbers."""
+    if column.datatype not in COMPLEX:
+        return split_json(cells)
+    pairs = pc.replace_substring_regex(pc.replace_substring_regex(cells, _IMAGINARY, r"0 \1"), _COMPLEX, r"\1 \2")
+    return pc.utf8_split_whitespace(pairs)
 
 
 def load_header(text: str) -> dict[str, Any]:
     """Load the YAML of an ECSV header (or of the metadata that Astropy writes into Parquet) as plain data."""
     try:
+        _check_size(text)
         header = yaml.load(text, _PlainLoader)  # noqa: S506 - a subclass of the safe loader
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         problem = getattr(error, "problem", None) or "it is not valid YAML"
@@ -84,6 +105,17 @@ def load_header(text: str) -> dict[str, Any]:
     if not isinstance(header, dict) or not isinstance(header.get("datatype"), list):
         raise TableError("The header has no list of columns ('datatype').")
     return header
+
+
+def _check_size(text: str) -> None:
+    """Refuse what would take long, or is nested so deep that it would be followed beyond the end of the stack."""
+    depth = 0
+    for number, event in enumerate(yaml.parse(text, yaml.CSafeLoader)):
+        if number > _MOST_ENTRIES:
+            raise TableError(f"The header has more than {_MOST_ENTRIES} entries.")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            raise TableError(f"The header is nested more than {_DEEPEST} times.")
 
 
 def read_columns(header: dict[str, Any]) -> tuple[Column, ...]:
@@ -116,11 +148,11 @@ def split_json(cells: pa.Array) -> pa.Array:
     return pa.ListArray.from_arrays(pa.array(offsets), kept, mask=cells.is_null() if cells.null_count else None)
 
 
-def _header_lines(path: Path) -> tuple[str, int]:
+def _header_lines(source: Source) -> tuple[str, int]:
     """Return the YAML text of the header and the number of lines that it takes."""
     lines: list[bytes] = []
     size = 0
-    with open_bytes(path) as file:
+    with source.opened() as file:
         while (line := file.readline(_LONGEST_HEADER)).startswith(b"#"):
             lines.append(line)
             size += len(line)

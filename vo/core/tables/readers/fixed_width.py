@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import IO, Any, TypeAlias
 
 import numpy as np
@@ -14,8 +13,9 @@ import pyarrow.compute as pc
 from vo.core.errors import TableError
 from vo.core.tables.columns import Column, schema_of
 from vo.core.tables.readers.layout import FixedWidthColumn, FixedWidthLayout
+from vo.core.tables.readers.limits import TableLimits
 from vo.core.tables.readers.slices import content, gather, strings
-from vo.core.tables.readers.source import BLOCK, MAX_ROW, open_bytes
+from vo.core.tables.readers.source import BLOCK, Source
 from vo.core.tables.readers.text import checked_text, parse_column
 from vo.core.tables.stream import TableStream
 
@@ -24,20 +24,20 @@ Matrix: TypeAlias = np.ndarray[Any, np.dtype[np.uint8]]
 _NEWLINE, _RETURN = b"\n\r"
 
 
-def open_fixed_width(path: Path, layout: FixedWidthLayout) -> TableStream:
+def open_fixed_width(source: Source, layout: FixedWidthLayout) -> TableStream:
     """Open a text file whose columns a layout describes; errors name the line and the column."""
     columns = tuple(column.column() for column in layout.columns)
-    return TableStream(columns, _batches(path, layout, columns))
+    return TableStream(columns, _batches(source, layout, columns))
 
 
-def _batches(path: Path, layout: FixedWidthLayout, columns: tuple[Column, ...]) -> Iterator[pa.RecordBatch]:
+def _batches(source: Source, layout: FixedWidthLayout, columns: tuple[Column, ...]) -> Iterator[pa.RecordBatch]:
     schema = schema_of(columns)
     width = max(column.last for column in layout.columns)
     line = layout.header_lines
-    with open_bytes(path) as file:
+    with source.opened() as file:
         for _ in range(layout.header_lines):
-            file.readline(MAX_ROW)
-        for block in _whole_lines(file, width):
+            file.readline(source.limits.row_bytes)
+        for block in _whole_lines(file, width, source.limits):
             matrix = _matrix(block, width, line)
             arrays = [
                 field_array(matrix, described, column, line=line)
@@ -98,7 +98,7 @@ def field_array(
     return pa.ListArray.from_arrays(pa.array(np.arange(len(data) + 1, dtype=np.int32) * parts), values)
 
 
-def _whole_lines(file: IO[bytes], width: int) -> Iterator[bytes]:
+def _whole_lines(file: IO[bytes], width: int, limits: TableLimits) -> Iterator[bytes]:
     """Yield blocks that end with the end of a line; the last line may lack its end if it has all columns."""
     rest = b""
     while chunk := file.read(BLOCK):
@@ -107,8 +107,7 @@ def _whole_lines(file: IO[bytes], width: int) -> Iterator[bytes]:
         if cut:
             yield block[:cut]
         rest = block[cut:]
-        if len(rest) > MAX_ROW:
-            raise TableError(f"A line is longer than {MAX_ROW} bytes.")
+        limits.check_row(len(rest))
     if rest:
         if len(rest) < width:
             raise TableError(f"The file ends inside a line: {len(rest)} of {width} bytes are there.")

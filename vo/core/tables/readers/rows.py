@@ -12,7 +12,6 @@ import pyarrow as pa
 from vo.core.errors import TableError
 from vo.core.tables.columns import Column, Datatype, schema_of
 from vo.core.tables.readers.cells import WIRE, column_array
-from vo.core.tables.readers.source import MAX_ROW
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +24,7 @@ class FixedCell:
     offset : int
         Bytes before the cell.
     count : int
-        Elements in the cell: 1 for a scalar, bits for a bit array, characters for text.
+        Elements in the cell: 1 for a scalar, 2 for a complex number, bits for a bit array, characters for text.
     null : int, float or str, optional
         The value that stands for null.
     """
@@ -82,8 +81,8 @@ class FixedRows:
     flags: bool = False
 
     def __post_init__(self) -> None:
-        if not 0 < self.width <= MAX_ROW:
-            raise TableError(f"A row of {self.width} bytes cannot be read; it may have 1 to {MAX_ROW}.")
+        if self.width < 1:
+            raise TableError("A row of 0 bytes cannot be read.")
 
     def batch(self, block: Any, rows: int) -> pa.RecordBatch:
         """Decode the first `rows` rows of a block."""

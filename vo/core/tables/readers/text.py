@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from vo.core.errors import TableError
 from vo.core.tables.columns import FLOATING, INTEGER, Column, Datatype
 
+_PART = {Datatype.FLOAT_COMPLEX: Datatype.FLOAT, Datatype.DOUBLE_COMPLEX: Datatype.DOUBLE}
 _TRUE = ("t", "true", "1")
 _FALSE = ("f", "false", "0")
 _BOOLEANS = pa.array([*_TRUE, *_FALSE])
@@ -87,6 +88,27 @@ def checked_text(cells: pa.Array, column: Column) -> pa.Array:
     return cells
 
 
+def text_width(column: Column) -> int | None:
+    """Return how long the texts of a column are; None if they vary, are arrays of texts or of another type."""
+    return column.length if column.is_text and column.arraysize is not None and "x" not in column.arraysize else None
+
+
+def longest_text(cells: pa.Array, column: Column) -> int:
+    """Return the length of the longest text as the column's datatype counts: in bytes or in characters."""
+    lengths = pc.binary_length(cells) if column.datatype is Datatype.CHAR else pc.utf8_length(cells)
+    return pc.max(lengths).as_py() or 0
+
+
+def check_width(cells: pa.Array, column: Column, row: int) -> None:
+    """Raise an error if a text is longer than its column declares; nothing is ever cut."""
+    width = text_width(column)
+    if width is not None and (longest := longest_text(cells, column)) > width:
+        raise TableError(
+            f"Column {column.name!r}: behind row {row} is a text of {longest} characters, "
+            f"but its arraysize is {column.arraysize!r}."
+        )
+
+
 def nulled(values: pa.Array, null: int | float | str | None) -> pa.Array:
     """Return `values` without those that equal `null`; unchanged if it is None or no value of their type."""
     if null is None:
@@ -140,7 +162,8 @@ def _lists(
         raise pa.ArrowInvalid("an array of another length")
     offsets = np.zeros(len(cells) + 1, np.int32)
     np.cumsum(counts.to_numpy(zero_copy_only=False), out=offsets[1:])
-    values = _scalars(lists.flatten(), replace(column, arraysize=None), nulls, null)
+    datatype = _PART.get(column.datatype, column.datatype)
+    values = _scalars(lists.flatten(), replace(column, datatype=datatype, arraysize=None), nulls, null)
     return pa.ListArray.from_arrays(pa.array(offsets), values, mask=lists.is_null() if lists.null_count else None)
 
 
@@ -177,5 +200,5 @@ def _blame(
     shown = text if len(text) <= 40 else f"{text[:40]}…"
     kind = "time (YYYY-MM-DD[Thh:mm:ss[.SSS]])" if column.xtype == "timestamp" else f"{column.datatype} value"
     if column.is_array:
-        kind = f"{column.datatype} array of arraysize={column.arraysize!r}"
+        kind = f"{column.datatype}" + (f" array of arraysize={column.arraysize!r}" if column.arraysize else " number")
     return TableError(f"Column {column.name!r}, {place} {row + low + 1}: {shown!r} is not a {kind}.")

@@ -9,6 +9,8 @@ from typing import ClassVar, TypeAlias
 
 import pyarrow as pa
 
+from vo.core.tables.columns import Datatype
+
 Chunk: TypeAlias = bytes | memoryview | pa.Buffer
 """A piece of the document; all kinds offer the buffer protocol, so a server can send them without a copy."""
 
@@ -36,6 +38,67 @@ class CoordinateSystem:
 
 
 @dataclass(frozen=True, slots=True)
+class ServiceParameter:
+    """What a service takes (DataLink 1.1, section 4): from a column, always the same, or from whoever asks.
+
+    Attributes
+    ----------
+    name : str
+        As the service knows it.
+    column : str, optional
+        Name of the column that gives the value for each row.
+    value : str, optional
+        The value for every row, or the one that is proposed.
+    datatype : Datatype
+        Of a value; a parameter that comes from a column is described by the column.
+    arraysize, xtype, unit, ucd, description : str, optional
+        As in `Column`.
+    """
+
+    name: str
+    column: str | None = None
+    value: str | None = None
+    datatype: Datatype = Datatype.CHAR
+    arraysize: str | None = "*"
+    xtype: str | None = None
+    unit: str | None = None
+    ucd: str | None = None
+    description: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceDescriptor:
+    """A service that can be called with values of the result's rows (DataLink 1.1, section 4).
+
+    Attributes
+    ----------
+    access_url : str
+        Absolute URL, to which the parameters are added.
+    parameters : tuple of ServiceParameter
+        What it takes. A descriptor that asks for a column which the result does not have is not written.
+    identifier : str, optional
+        XML ID by which rows refer to it (``service_def`` of DataLink).
+    name, description : str, optional
+        For people.
+    standard_id : str, optional
+        IVOID of the protocol: ``ivo://ivoa.net/std/DataLink#links-1.1`` …
+    resource_identifier : str, optional
+        IVOID of the service's record.
+    content_type : str, optional
+        Media type of the answer.
+    """
+
+    access_url: str
+    parameters: tuple[ServiceParameter, ...]
+    identifier: str | None = None
+    name: str | None = None
+    description: str | None = None
+    standard_id: str | None = None
+    resource_identifier: str | None = None
+    content_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ResultMetadata:
     """What is said about a result besides its columns and rows; a format writes what it has a place for.
 
@@ -49,6 +112,8 @@ class ResultMetadata:
         Facts about the request and its answer (DALI 1.1, section 4.4); the text may be empty.
     coosys : tuple of CoordinateSystem
         Coordinate systems with the columns they apply to.
+    services : tuple of ServiceDescriptor
+        Services for the rows; written in VOTable.
     """
 
     name: str | None = None
@@ -56,6 +121,7 @@ class ResultMetadata:
     service: str | None = None
     infos: tuple[tuple[str, str, str], ...] = ()
     coosys: tuple[CoordinateSystem, ...] = ()
+    services: tuple[ServiceDescriptor, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

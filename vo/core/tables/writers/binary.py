@@ -164,13 +164,9 @@ def _refuse_ambiguity(target: NDArray[Any], column: Column, null: NDArray[np.boo
 
 
 def _fill_arrays(target: NDArray[Any], column: Column, array: pa.Array, null: NDArray[np.bool_] | None) -> None:
-    length = column.length or 0
-    lengths, values = cells.ragged(array)
-    present = lengths if null is None else lengths[~null]
-    if (present != length).any():
-        wrong = present[present != length][0]
-        raise TableError(f"Column {column.name!r}: an array of {wrong} elements where arraysize is {column.arraysize}.")
-    flat = _array_elements(column, values).reshape(len(present), length)
+    cells.check_lengths(column, array)
+    present = len(array) if null is None else len(array) - np.count_nonzero(null)
+    flat = _array_elements(column, array.flatten()).reshape(present, column.length or 0)
     if column.datatype is Datatype.BIT:
         flat = np.packbits(flat, axis=1)
     if null is None:
@@ -193,8 +189,8 @@ def _fill_texts(target: NDArray[np.uint8], column: Column, array: pa.Array) -> N
 def _variable_cells(column: Column, array: pa.Array) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]]:
     """Return the counts that are written, the lengths in bytes, and the bytes of a column of variable cells.
 
-    The count is of all primitives of a cell, also for ``2x*`` (VOTable 1.5, section 5.3, and STIL; astropy takes it for
-    the number of pairs there).
+    The count is of all primitives of a cell, a complex number being one, also for ``2x*`` (VOTable 1.5, section 5.3,
+    and STIL; astropy takes it for the number of pairs there).
     """
     if column.is_text:
         lengths, data = _text(column, array)
@@ -207,6 +203,7 @@ def _variable_cells(column: Column, array: pa.Array) -> tuple[NDArray[np.int64],
         else:
             lengths = items * values.itemsize
             data = values.astype(values.dtype.newbyteorder(">"), copy=False).view(np.uint8)
+            items = items // column.parts
     return items, lengths, data
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from vo.core.errors import TableError
 from vo.core.tables.columns import COMPLEX, FLOATING, INTEGER, Column, Datatype
 
 NULL_INTEGER = {
@@ -93,6 +94,22 @@ def ragged(array: pa.ListArray) -> tuple[NDArray[np.int64], pa.Array]:
     if null is not None:
         lengths[null] = 0  # Arrow allows a null cell to have elements; flatten drops them
     return lengths, array.flatten()
+
+
+def check_lengths(column: Column, array: pa.ListArray) -> None:
+    """Refuse cells that are not of the fixed length of their column.
+
+    Raises
+    ------
+    TableError
+        If there is one that is not null.
+    """
+    lengths, _ = ragged(array)
+    null = nulls(array)
+    present = lengths if null is None else lengths[~null]
+    if (present != column.length).any():
+        wrong = present[present != column.length][0]
+        raise TableError(f"Column {column.name!r}: an array of {wrong} elements where arraysize is {column.arraysize}.")
 
 
 def numbers_of_offsets(array: pa.Array) -> NDArray[np.int64]:

@@ -10,8 +10,15 @@ from typing import TypeAlias
 
 from vo.core.errors import ParameterError
 from vo.core.tables.columns import Column
+from vo.core.tables.writers.arrow import ArrowWriter
 from vo.core.tables.writers.base import ResultMetadata, Writer
 from vo.core.tables.writers.csv import DelimitedWriter
+from vo.core.tables.writers.ecsv import ECSVWriter
+from vo.core.tables.writers.fits import FitsWriter
+from vo.core.tables.writers.html import HTMLWriter
+from vo.core.tables.writers.json import JSONWriter
+from vo.core.tables.writers.parquet import ParquetWriter
+from vo.core.tables.writers.plain import PlainWriter
 from vo.core.tables.writers.votable import VERSION, VERSIONS, Serialization, VOTableWriter
 
 WriterFactory: TypeAlias = Callable[[tuple[Column, ...], ResultMetadata], Writer]
@@ -102,6 +109,69 @@ FORMATS: tuple[Format, ...] = (
         extension=".tsv",
         description="Tab-separated values with a line of column names",
         writer=partial(DelimitedWriter, tabs=True),
+    ),
+    Format(
+        name="ecsv",
+        media_type="text/x-ecsv",
+        aliases=("text/ecsv", "application/x-ecsv"),
+        ivo_id=None,
+        extension=".ecsv",
+        description="Comma-separated values below a header with units, types and descriptions (Astropy's ECSV)",
+        writer=ECSVWriter,
+    ),
+    Format(
+        name="json",
+        media_type="application/json",
+        aliases=(),
+        ivo_id=None,
+        extension=".json",
+        description="One JSON object with the columns in metadata and the rows in data",
+        writer=JSONWriter,
+    ),
+    Format(
+        name="html",
+        media_type="text/html",
+        aliases=(),
+        ivo_id=None,
+        extension=".html",
+        description="A page to look at",
+        writer=HTMLWriter,
+    ),
+    Format(
+        name="text",
+        media_type="text/plain",
+        aliases=("txt",),
+        ivo_id=None,
+        extension=".txt",
+        description="Aligned columns of plain text to look at",
+        writer=PlainWriter,
+    ),
+    Format(
+        name="fits",
+        media_type="application/fits",
+        aliases=("application/x-fits",),
+        ivo_id=None,
+        extension=".fits",
+        description="FITS binary table with a VOTable in its primary HDU",
+        writer=FitsWriter,
+    ),
+    Format(
+        name="parquet",
+        media_type="application/vnd.apache.parquet",
+        aliases=("application/x-parquet",),
+        ivo_id=None,
+        extension=".parquet",
+        description="Parquet with a VOTable in its metadata (VOParquet)",
+        writer=ParquetWriter,
+    ),
+    Format(
+        name="arrow",
+        media_type="application/vnd.apache.arrow.stream",
+        aliases=(),
+        ivo_id=None,
+        extension=".arrows",
+        description="Arrow IPC stream",
+        writer=ArrowWriter,
     ),
 )
 """All formats, the default first."""

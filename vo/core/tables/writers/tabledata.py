@@ -9,7 +9,7 @@ from vo.core.tables.writers.base import Chunk
 from vo.core.tables.writers.text import Spelling, join_rows, texts
 from vo.core.tables.writers.xml import escape_cells
 
-SPELLING = Spelling(true="T", false="F", null_element="?", infinity="+Inf", minus_infinity="-Inf", declares_null=True)
+SPELLING = Spelling(true="T", false="F", infinity="+Inf", minus_infinity="-Inf", null_element="?", declares_null=True)
 _BETWEEN_CELLS = pa.scalar("</TD><TD>")
 _BETWEEN_ROWS = pa.scalar("</TD></TR>\n<TR><TD>")
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from enum import StrEnum
 
 import pyarrow as pa
 
 from vo.core.tables.columns import INTEGER, Column
-from vo.core.tables.writers import tabledata
+from vo.core.tables.writers import services, tabledata
 from vo.core.tables.writers.base import Chunk, CoordinateSystem, Outcome, ResultMetadata, Writer
 from vo.core.tables.writers.base64_stream import Base64Stream
 from vo.core.tables.writers.binary import RowEncoder
@@ -48,7 +49,7 @@ class VOTableWriter(Writer):
     columns : tuple of Column
         Declared columns, at least one.
     metadata : ResultMetadata
-        What is written before the TABLE.
+        What is written around the TABLE.
     serialization : Serialization
         How the rows are written.
     version : str
@@ -64,9 +65,8 @@ class VOTableWriter(Writer):
         version: str = VERSION,
     ) -> None:
         self._columns = columns
-        self._metadata = metadata
         self._serialization = serialization
-        self._version = version
+        self._frame = _Frame(columns, metadata, version, serialization)
         self._canonical = Canonical(columns)
         self._base64 = Base64Stream()
         self._encoder: RowEncoder | None = None
@@ -75,29 +75,7 @@ class VOTableWriter(Writer):
 
     def begin(self) -> bytes:
         """Return the document up to the first row."""
-        identifiers = _identifiers([column.name for column in self._columns])
-        metadata = self._metadata
-        references: dict[str, str] = {}
-        systems = ""
-        for number, system in enumerate(metadata.coosys, 1):
-            identifier = _unused(f"coosys_{number}", identifiers)
-            systems += _coosys(identifier, system, self._version)
-            references |= dict.fromkeys(system.columns, identifier)
-        fields = "".join(
-            self._field(column, identifier, references.get(column.name))
-            for column, identifier in zip(self._columns, identifiers, strict=True)
-        )
-        document = (
-            _opening(self._version)
-            + element("DESCRIPTION", metadata.service)
-            + _info("QUERY_STATUS", "OK")
-            + "".join(_info(*info) for info in metadata.infos)
-            + systems
-            + f"<TABLE{attribute('name', metadata.name)}>\n"
-            + element("DESCRIPTION", metadata.description)
-            + fields
-            + f"<DATA>\n<{self._serialization.name}>\n"
-        )
+        document = self._frame.before + f"<DATA>\n<{self._serialization.name}>\n"
         if self._encoder is not None:
             document += '<STREAM encoding="base64">\n'
         return document.encode()
@@ -114,38 +92,91 @@ class VOTableWriter(Writer):
     def end(self, outcome: Outcome) -> list[Chunk]:
         """Return the end of the rows and of the document, with an INFO where the rows are not all there are."""
         closing = "" if self._encoder is None else "</STREAM>\n"
-        closing += f"</{self._serialization.name}>\n</DATA>\n</TABLE>\n"
-        if outcome.error is not None:
-            closing += _info("QUERY_STATUS", "ERROR", _told(outcome.error))
-        elif outcome.overflow:
-            closing += _info("QUERY_STATUS", "OVERFLOW", f"There are more rows than the {outcome.rows} returned.")
-        return [self._base64.finish() + closing.encode() + _CLOSING]
+        closing += f"</{self._serialization.name}>\n</DATA>\n" + self._frame.after(outcome)
+        return [self._base64.finish() + closing.encode()]
 
-    def _field(self, column: Column, identifier: str, reference: str | None) -> str:
-        attributes = (
-            f' ID="{identifier}"'
-            + attribute("name", column.name)
-            + f' datatype="{column.datatype}"'
-            + attribute("arraysize", column.arraysize)
-            + attribute("xtype", column.xtype)
-            + attribute("unit", column.unit)
-            + attribute("ucd", column.ucd)
-            + attribute("utype", column.utype)
-            + attribute("ref", reference)
+
+def header_document(
+    columns: tuple[Column, ...],
+    metadata: ResultMetadata,
+    *,
+    outcome: Outcome | None = None,
+    version: str = VERSION,
+) -> bytes:
+    """Return the document without DATA, for formats that carry a VOTable to tell what they have no words for.
+
+    Parameters
+    ----------
+    columns : tuple of Column
+        Declared columns.
+    metadata : ResultMetadata
+        What is written before the TABLE.
+    outcome : Outcome, optional
+        How the rows ended; an overflow or an error is told as in a document with rows.
+    version : str
+        One of `VERSIONS`.
+    """
+    frame = _Frame(columns, metadata, version, None)
+    return (frame.before + frame.after(outcome or Outcome(rows=0))).encode()
+
+
+class _Frame:
+    """The document around the DATA of its one table.
+
+    Parameters
+    ----------
+    columns : tuple of Column
+        Declared columns.
+    metadata : ResultMetadata
+        What is written before the TABLE, and the services behind it.
+    version : str
+        One of `VERSIONS`.
+    serialization : Serialization, optional
+        Of the rows; None if the document has none.
+
+    Attributes
+    ----------
+    before : str
+        The document up to the DATA.
+    """
+
+    def __init__(
+        self, columns: tuple[Column, ...], metadata: ResultMetadata, version: str, serialization: Serialization | None
+    ) -> None:
+        reserved = dict.fromkeys(service.identifier for service in metadata.services if service.identifier)
+        identifiers = _identifiers([column.name for column in columns], reserved)
+        used = {**reserved, **dict.fromkeys(identifiers)}
+        references: dict[str, str] = {}
+        systems = ""
+        for number, system in enumerate(metadata.coosys, 1):
+            identifier = _unused(f"coosys_{number}", used)
+            systems += _coosys(identifier, system, version)
+            references |= dict.fromkeys(system.columns, identifier)
+        fields = "".join(
+            _field(column, identifier, references.get(column.name), _declared_null(column, serialization))
+            for column, identifier in zip(columns, identifiers, strict=True)
         )
-        null = self._declared_null(column)
-        children = element("DESCRIPTION", column.description)
-        if null is not None:
-            children += f'<VALUES null="{null}"/>\n'
-        return f"<FIELD{attributes}>\n{children}</FIELD>\n" if children else f"<FIELD{attributes}/>\n"
+        self.before = (
+            _opening(version)
+            + element("DESCRIPTION", metadata.service)
+            + _info("QUERY_STATUS", "OK")
+            + "".join(_info(*info) for info in metadata.infos)
+            + systems
+            + f"<TABLE{attribute('name', metadata.name)}>\n"
+            + element("DESCRIPTION", metadata.description)
+            + fields
+        )
+        known = {column.name: (column, identifier) for column, identifier in zip(columns, identifiers, strict=True)}
+        self._services = "".join(services.resource(service, known) for service in metadata.services)
 
-    def _declared_null(self, column: Column) -> int | None:
-        """Return the integer that stands for null: in arrays, and in scalars where nothing else can tell."""
-        if column.datatype not in INTEGER:
-            return None
-        if column.is_array:
-            return null_integer(column)
-        return NULL_INTEGER[column.datatype] if self._serialization is Serialization.BINARY else None
+    def after(self, outcome: Outcome) -> str:
+        """Return the document from the end of the DATA on."""
+        status = ""
+        if outcome.error is not None:
+            status = _info("QUERY_STATUS", "ERROR", _told(outcome.error))
+        elif outcome.overflow:
+            status = _info("QUERY_STATUS", "OVERFLOW", f"There are more rows than the {outcome.rows} returned.")
+        return f"</TABLE>\n{status}</RESOURCE>\n{self._services}</VOTABLE>\n"
 
 
 def error_document(message: str, *, infos: tuple[tuple[str, str, str], ...] = ()) -> bytes:
@@ -159,10 +190,8 @@ def error_document(message: str, *, infos: tuple[tuple[str, str, str], ...] = ()
         Further facts.
     """
     document = _opening(VERSION) + _info("QUERY_STATUS", "ERROR", _told(message))
-    return (document + "".join(_info(*info) for info in infos)).encode() + _CLOSING
-
-
-_CLOSING = b"</RESOURCE>\n</VOTABLE>\n"
+    document += "".join(_info(*info) for info in infos) + "</RESOURCE>\n</VOTABLE>\n"
+    return document.encode()
 
 
 def _opening(version: str) -> str:
@@ -181,6 +210,33 @@ def _told(message: str) -> str:
     return message.strip() or "The service gave no reason."
 
 
+def _field(column: Column, identifier: str, reference: str | None, null: int | None) -> str:
+    attributes = (
+        f' ID="{identifier}"'
+        + attribute("name", column.name)
+        + f' datatype="{column.datatype}"'
+        + attribute("arraysize", column.arraysize)
+        + attribute("xtype", column.xtype)
+        + attribute("unit", column.unit)
+        + attribute("ucd", column.ucd)
+        + attribute("utype", column.utype)
+        + attribute("ref", reference)
+    )
+    children = element("DESCRIPTION", column.description)
+    if null is not None:
+        children += f'<VALUES null="{null}"/>\n'
+    return f"<FIELD{attributes}>\n{children}</FIELD>\n" if children else f"<FIELD{attributes}/>\n"
+
+
+def _declared_null(column: Column, serialization: Serialization | None) -> int | None:
+    """Return the integer that stands for null: in arrays, and in scalars where nothing else can tell."""
+    if column.datatype not in INTEGER or serialization is None:
+        return None
+    if column.is_array:
+        return null_integer(column)
+    return NULL_INTEGER[column.datatype] if serialization is Serialization.BINARY else None
+
+
 def _coosys(identifier: str, system: CoordinateSystem, version: str) -> str:
     frame, refposition = system.frame, system.refposition
     if version == "1.4":
@@ -192,18 +248,18 @@ def _coosys(identifier: str, system: CoordinateSystem, version: str) -> str:
 _NOT_IN_NCNAME = re.compile(r"[^A-Za-z0-9_.-]")
 
 
-def _identifiers(names: list[str]) -> list[str]:
-    """Return a unique NCName for each column name, the name itself where it is one (XML 1.0, ID)."""
-    identifiers: dict[str, None] = {}
+def _identifiers(names: list[str], reserved: Mapping[str, None]) -> list[str]:
+    """Return a unique NCName for each column name, the name itself where it is one and free (XML 1.0, ID)."""
+    identifiers: dict[str, None] = dict(reserved)
     for name in names:
         candidate = _NOT_IN_NCNAME.sub("_", name)
         if not candidate or not (candidate[0].isalpha() or candidate[0] == "_"):
             candidate = f"_{candidate}"
         identifiers[_unused(candidate, identifiers)] = None
-    return list(identifiers)
+    return list(identifiers)[len(reserved) :]
 
 
-def _unused(candidate: str, used: dict[str, None] | list[str]) -> str:
+def _unused(candidate: str, used: Mapping[str, None]) -> str:
     number, identifier = 1, candidate
     while identifier in used:
         number += 1

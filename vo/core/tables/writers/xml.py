@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vo.core.tables.writers import cells
+from vo.core.tables.writers.text import has_any, replaced
 
 # XML 1.0, production 2: what is not a Char cannot be written at all, not even escaped, and is left out.
 _NOT_A_CHARACTER = [*range(0x09), 0x0B, 0x0C, *range(0x0E, 0x20), *range(0xD800, 0xE000), 0xFFFE, 0xFFFF]
@@ -16,9 +15,9 @@ _CONTENT: dict[int, str | None] = _DROPPED | {38: "&amp;", 60: "&lt;", 62: "&gt;
 _ATTRIBUTE: dict[int, str | None] = _CONTENT | {34: "&quot;", 9: "&#9;", 10: "&#10;"}
 
 _NOT_A_CHARACTER_IN_CELLS = r"[\x00-\x08\x0B\x0C\x0E-\x1F\x{FFFE}\x{FFFF}]"
-_SUSPECT = np.zeros(256, np.bool_)
-_SUSPECT[[*range(0x09), *range(0x0B, 0x20), 0x26, 0x3C, 0x3E, 0xEF]] = True
+_SUSPECT = bytes([*range(0x09), *range(0x0B, 0x20), 0x26, 0x3C, 0x3E, 0xEF])
 """Bytes of UTF-8 that call for a closer look; 0xEF opens U+FFFE and U+FFFF, among others."""
+_REFERENCES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"}
 
 
 def content(value: str) -> str:
@@ -40,10 +39,6 @@ def element(name: str, value: str | None, attributes: str = "") -> str:
 
 def escape_cells(array: pa.StringArray) -> pa.StringArray:
     """Return the texts of a column as contents of elements; nulls stay."""
-    _, data = cells.text_bytes(array)
-    if not _SUSPECT[data].any():
+    if not has_any(array, _SUSPECT):
         return array
-    array = pc.replace_substring_regex(array, _NOT_A_CHARACTER_IN_CELLS, "")
-    for character, reference in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("\r", "&#13;")):
-        array = pc.replace_substring(array, character, reference)
-    return array
+    return replaced(pc.replace_substring_regex(array, _NOT_A_CHARACTER_IN_CELLS, ""), _REFERENCES)

@@ -81,6 +81,32 @@ def test_tab_separated(tmp_path: Path) -> None:
     assert read(write(tmp_path, "a\tb\n1\tx,y\n", "t.txt"), format="tsv")["a"] == [1]
 
 
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_guesses_the_delimiter(tmp_path: Path, delimiter: str, newline: str) -> None:
+    rows = (("name", "ra", "note"), ("x", "1.5", '"a, b; c|d"'), ("y", "-2", ""))
+    text = "\ufeff# made by hand\n" + "".join(delimiter.join(row) + newline for row in rows)
+    found = read(write(tmp_path, text))
+    assert found["ra"] == [1.5, -2.0]
+    assert found["note"] == ["a, b; c|d", None]
+
+
+def test_without_column_names(tmp_path: Path) -> None:
+    found = read(write(tmp_path, "Sirius,101.28,-16.7\nVega,279.23,38.8\n"))
+    assert found.table.column_names == ["col1", "col2", "col3"]
+    assert found["col1"] == ["Sirius", "Vega"]
+    assert found.metadata.rows == 2
+    assert read(write(tmp_path, ",0,1\n0,5.5,6\n"))["0"] == [5.5]  # as pandas writes an array
+
+
+def test_comments_between_rows_and_words_for_null(tmp_path: Path) -> None:
+    found = read(write(tmp_path, "a,b,c,d\n1,nan,true,x\n# half way\n--,Inf,None,null\n\\N,-inf,NULL,NA\n"))
+    assert found["a"] == [1, None, None]
+    assert str(found["b"]) == "[nan, inf, -inf]"
+    assert found["c"] == [True, None, None]
+    assert found["d"] == ["x", "null", "NA"]
+
+
 def test_no_rows(tmp_path: Path) -> None:
     found = read(write(tmp_path, "a,b\n"))
     assert list(found.columns) == ["a", "b"]
@@ -92,10 +118,10 @@ def test_no_rows(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("", "no line of column names"),
-        ("a,b\n1,2\n3\n", "Expected 2 columns, got 1"),
-        ("a,b\n1,2,3\n", "Expected 2 columns, got 3"),
+        ("a,b\n1,2\n3\n", "Line 3 of the file has 1 cells where the table has 2 columns"),
+        ("a,b\n1,2,3\n", "Line 2 of the file has 3 cells"),
         ("a\n1\n\0\n", "NUL"),
-        ('a,b\n1,"' + "x" * 9_000_000, "ends inside a quoted cell|more than 4 MB, or a quote without an end"),
+        ('a,b\n1,"' + "x" * 9_000_000, "ends inside a quoted cell|more than 2 MB, or a quote without an end"),
         ('a,b\n1,"x', "ends inside a quoted cell"),
         ('a,b\n1,"x ""y', "ends inside a quoted cell"),
     ],

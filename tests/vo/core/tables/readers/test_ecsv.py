@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 from astropy.table import Table
 
@@ -57,6 +59,16 @@ def test_arrays_nulls_and_words(tmp_path: Path) -> None:
     assert found["n"] == [1, None, None]
 
 
+def test_complex_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "t.ecsv"
+    numbers = np.array([1 + 2j, -1e-30 - 3.5j, complex(math.nan, math.inf), 1j])
+    Table({"z": numbers, "f": numbers.astype("c8")}).write(path)
+    found = read(path)
+    assert found.columns["z"].datatype is Datatype.DOUBLE_COMPLEX
+    assert found.columns["f"].datatype is Datatype.FLOAT_COMPLEX
+    assert str(found["z"]) == "[[1.0, 2.0], [-1e-30, -3.5], [nan, inf], [0.0, 1.0]]"
+
+
 def test_tags_and_omaps_build_nothing(tmp_path: Path) -> None:
     path = write(
         tmp_path,
@@ -73,7 +85,9 @@ def test_tags_and_omaps_build_nothing(tmp_path: Path) -> None:
     ("columns", "body", "message"),
     [
         ("{name: a, datatype: int32}", "b\n1\n", "column names of the ECSV header"),
-        ("{name: a, datatype: complex128}", "a\n1\n", "Column 'a' has the datatype 'complex128'"),
+        ("{name: a, datatype: float256}", "a\n1\n", "Column 'a' has the datatype 'float256'"),
+        ("{name: a, datatype: complex128}", "a\n(1+2k)\n", r"Column 'a', row 1: '\(1\+2k\)' is not a doubleComplex"),
+        ("{name: a, b: " + "[" * 60 + "]" * 60 + "}", "a\n1\n", "nested more than 50 times"),
         ("{datatype: int32}", "a\n1\n", "column without a name"),
         ("{name: a, datatype: int32}", "a\nx\n", "Column 'a', row 1: 'x' is not a int value"),
         ("{name: a, datatype: int16}", "a\n40000\n", "Column 'a', row 1"),
@@ -81,7 +95,7 @@ def test_tags_and_omaps_build_nothing(tmp_path: Path) -> None:
         ("{name: a, datatype: string, subtype: 'int32[2]'}", 'a\n"[1,2]"\n"[1,2,3]"\n', "Column 'a', row 2"),
         ("{name: a, datatype: string, subtype: 'int32[null]'}", "a\n1 2\n", "Column 'a', row 1"),
         ("{name: a, datatype: [}", "a\n1\n", "header is damaged"),
-        ("{name: a, datatype: int32};{name: b, datatype: int32}", "a,b\n1\n", "Expected 2 columns, got 1"),
+        ("{name: a, datatype: int32};{name: b, datatype: int32}", "a,b\n1\n", "Line 8 of the file has 1 cells"),
     ],
 )
 def test_broken_files(tmp_path: Path, columns: str, body: str, message: str) -> None:

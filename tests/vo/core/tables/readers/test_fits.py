@@ -107,7 +107,7 @@ def test_bits_complex_text_and_variable_arrays(tmp_path: Path) -> None:
     assert found["x"] == (np.arange(33).reshape(3, 11) % 3 == 0).tolist()
     assert found["c"] == [[1, 2], [3, -4], [0, 0]]
     assert found["cc"][2] == [4, 4, 5, 5]
-    assert found.columns["cc"].arraysize == "2x2"
+    assert (found.columns["cc"].arraysize, found.columns["cc"].datatype) == ("2", Datatype.DOUBLE_COMPLEX)
     assert found["s"] == ["ab", "abcd", ""]
     assert found.columns["s"].arraysize == "4"
     assert found.columns["ss"].arraysize == "3x2"

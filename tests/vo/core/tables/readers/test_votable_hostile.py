@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from vo.core.errors import TableError
+from vo.core.errors import LimitError, TableError
 
 from .reading import read
 from .test_votable import document, field, rows, stream
@@ -20,7 +20,7 @@ BOMB = (
 EXTERNAL = '<!DOCTYPE v [<!ENTITY x SYSTEM "file:///etc/hostname">]>'
 
 
-@pytest.mark.parametrize("prolog", [BOMB, EXTERNAL, '<!DOCTYPE VOTABLE SYSTEM "http://example.org/VOTable.dtd">'])
+@pytest.mark.parametrize("prolog", [BOMB, EXTERNAL, BOMB.replace("DOCTYPE b", "DOCTYPE VOTABLE")])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
 def test_document_types_are_refused(tmp_path: Path, prolog: str, encoding: str) -> None:
     path = tmp_path / "t.vot"
@@ -42,7 +42,6 @@ TRUNCATED = stream(struct.pack(">iii", 1, 2, 3), "BINARY")
 BROKEN = {
     "no end of data": ("<TABLEDATA><TR><TD>1</TD></TR>", "truncated|not well-formed"),
     "cut row": ("<TABLEDATA><TR><TD>1</TD></TR><TR><TD></TABLEDATA>", "Behind row 0 the table is not well-formed"),
-    "too few cells": (rows(("1", "2"), ("3",)), "Row 2 of the table has 1 cells where the table has 2"),
     "too many cells": (rows(("1", "2"), ("3", "4", "5")), "Row 2 of the table has 3 cells"),
     "text between cells": ("<TABLEDATA><TR><TD>1</TD>x<TD>2</TD></TR></TABLEDATA>", "something else"),
     "text behind rows": ("<TABLEDATA><TR><TD>1</TD><TD>2</TD></TR>x</TABLEDATA>", "something else"),
@@ -101,15 +100,15 @@ def test_variable_rows(tmp_path: Path) -> None:
     ("fields", "message"),
     [
         ("", "no FIELD"),
-        ('<FIELD name="x"/>', "FIELD 'x' has the datatype None"),
+        ('<FIELD name="x"/>', "FIELD 'x' has the datatype ''"),
         (field("x", "quaternion"), "FIELD 'x' has the datatype 'quaternion'"),
         (field("x", "int", "2y3"), "arraysize '2y3'"),
-        (field("x", "int", "99999999999"), "cannot be read"),
+        (field("x", "int", "99999999999"), "A row of the table has more than"),
         (field("x", "int", "0"), "0 bytes cannot be read"),
     ],
 )
 def test_bad_fields(tmp_path: Path, fields: str, message: str) -> None:
-    with pytest.raises(TableError, match=message):
+    with pytest.raises((TableError, LimitError), match=message):
         read(document(tmp_path, fields, stream(b"", "BINARY")))
 
 

@@ -111,7 +111,7 @@ def test_every_type_has_its_text() -> None:
         "int___int_": "0",
         "flag": "true",
         "ra": "0.1",
-        "dec": "-0",
+        "dec": "-0.0",
         "magnitude": "0.1",
         "ünïcode name": "a,b",
         "1st": "Ångström",

@@ -50,7 +50,7 @@ def test_formats_are_found_by_name_and_media_type(asked: str | None, name: str, 
     "asked",
     [
         "parquet4",
-        "text/html",
+        "text/latex",
         "votable;serialization=fits",
         "application/x-votable+xml;serialization=fits",
         "application/x-votable+xml;version=1.1",

@@ -45,7 +45,7 @@ def test_memory_is_flat_and_chunks_are_small(form: str) -> None:
         assert len(chunk) <= 2 * MEGABYTE
         written += len(chunk)
     writer.close()
-    assert written > 15 * MEGABYTE
+    assert written > 5 * MEGABYTE  # of 28, compressed in some formats
     assert peak < 12 * MEGABYTE
     assert most - before < 20 * MEGABYTE
     del batch, chunk

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from vo.core.errors import TableError
-from vo.core.tables.columns import INTEGER, TEXT, Column, Datatype
+from vo.core.tables.columns import COMPLEX, INTEGER, TEXT, Column, Datatype
 from vo.core.tables.readers.cells import WIRE
 from vo.core.tables.readers.layout import FixedWidthColumn
 from vo.core.tables.readers.rows import cell_size
@@ -26,8 +26,8 @@ _DATATYPES = {
     "A": Datatype.CHAR,
     "E": Datatype.FLOAT,
     "D": Datatype.DOUBLE,
-    "C": Datatype.FLOAT,
-    "M": Datatype.DOUBLE,
+    "C": Datatype.FLOAT_COMPLEX,
+    "M": Datatype.DOUBLE_COMPLEX,
 }
 _POINTERS = {"P": ">i4", "Q": ">i8"}
 _BINARY_FORM = re.compile(
@@ -176,7 +176,7 @@ def _binary_field(header: Any, number: int, offset: int) -> BinaryField:
         raise TableError(f"Column {name!r} has the TFORM {text!r}, which is none.")
     letter = form["item"] or form["type"]
     stored = _DATATYPES[letter]
-    parts = 2 if letter in "CM" else 1
+    parts = 2 if stored in COMPLEX else 1
     repeat = int(form["repeat"] or 1)
     scalable = stored not in {*TEXT, Datatype.BOOLEAN, Datatype.BIT}
     scale = float(header.get(f"TSCAL{number}", 1.0)) if scalable else 1.0
@@ -184,11 +184,13 @@ def _binary_field(header: Any, number: int, offset: int) -> BinaryField:
     null = header.get(f"TNULL{number}")
     datatype = stored
     if scale != 1.0 or zero != 0.0:
+        if parts == 2:
+            raise TableError(f"Column {name!r} holds complex numbers that are scaled, which is not read.")
         datatype = _SHIFTED.get((stored, zero), Datatype.DOUBLE) if scale == 1.0 else Datatype.DOUBLE
     if form["pointer"]:
-        arraysize: str | None = "2x*" if parts == 2 else "*"
+        arraysize: str | None = "*"
     else:
-        arraysize = _arraysize(_sizes(header, number, stored, repeat, form["rest"]), stored, parts)
+        arraysize = _arraysize(_sizes(header, number, stored, repeat, form["rest"]), stored)
     return BinaryField(
         column=_column(header, number, name, datatype, arraysize),
         stored=stored,
@@ -213,10 +215,8 @@ def _sizes(header: Any, number: int, stored: Datatype, repeat: int, rest: str) -
     return [repeat]
 
 
-def _arraysize(sizes: list[int], stored: Datatype, parts: int) -> str | None:
-    if parts == 2:
-        sizes = [2, *sizes] if sizes != [1] else [2]
-    elif sizes == [1] and stored is not Datatype.CHAR:
+def _arraysize(sizes: list[int], stored: Datatype) -> str | None:
+    if sizes == [1] and stored is not Datatype.CHAR:
         return None
     return "x".join(str(size) for size in sizes)
 

@@ -11,8 +11,9 @@ from typing import IO, Any
 
 from astropy.io import fits
 
-from vo.core.errors import TableError
+from vo.core.errors import LimitError, TableError
 from vo.core.tables.columns import Column
+from vo.core.tables.readers.limits import TableLimits
 from vo.core.tables.readers.votable import described_table
 from vo.core.tables.stream import TableMetadata
 
@@ -90,7 +91,7 @@ class TableHDU:
         )
 
 
-def find_table(file: IO[bytes], wanted: str | int | None) -> TableHDU:
+def find_table(file: IO[bytes], wanted: str | int | None, limits: TableLimits) -> TableHDU:
     """Return a table extension of a seekable file; see `open_fits`."""
     size = file.seek(0, io.SEEK_END)
     file.seek(0)
@@ -108,7 +109,7 @@ def find_table(file: IO[bytes], wanted: str | int | None) -> TableHDU:
                 raise TableError(f"HDU {number} of the file is no table.")
             if hdu.header.get("ZTABLE", False):
                 raise TableError(f"HDU {number} of the file is a compressed table, which is not read.")
-            described, facts = _fits_plus(file, hdus[0], number)
+            described, facts = _fits_plus(file, hdus[0], number, limits)
             table = TableHDU(hdu.header, hdu.fileinfo()["datLoc"], described, facts)
             if min(table.rows, table.width) < 0 or table.end > size:
                 raise TableError(
@@ -139,13 +140,15 @@ def _is_wanted(hdu: Any, number: int, is_table: bool, wanted: str | int | None) 
     return wanted == number
 
 
-def _fits_plus(file: IO[bytes], primary: Any, number: int) -> tuple[tuple[Column, ...], TableMetadata]:
+def _fits_plus(
+    file: IO[bytes], primary: Any, number: int, limits: TableLimits
+) -> tuple[tuple[Column, ...], TableMetadata]:
     """Return what the VOTable document that STIL writes into the primary HDU says about table `number`, from 1."""
     length = int(primary.header.get("NAXIS1", 0)) if primary.header.get("VOTMETA", False) is True else 0
     if not 0 < length < _LARGEST_DESCRIPTION:
         return (), TableMetadata()
     file.seek(primary.fileinfo()["datLoc"])
     try:
-        return described_table(file.read(length).rstrip(b"\0 "), number - 1)
-    except TableError:
+        return described_table(file.read(length).rstrip(b"\0 "), limits, number - 1)
+    except (TableError, LimitError):
         return (), TableMetadata()  # the header alone is enough

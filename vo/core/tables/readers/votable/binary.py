@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import binascii
 import math
-import struct
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from isal import isal_zlib
 
 from vo.core.errors import TableError
 from vo.core.tables.columns import Datatype, schema_of
 from vo.core.tables.readers.cells import WIRE, column_array, unpacked_bits
+from vo.core.tables.readers.limits import TableLimits
 from vo.core.tables.readers.rows import FixedCell, FixedRows
 from vo.core.tables.readers.slices import Bytes, Integers, content, gather
-from vo.core.tables.readers.source import BLOCK, MAX_ROW
+from vo.core.tables.readers.source import BLOCK
 from vo.core.tables.readers.votable.document import Document, Kind
 from vo.core.tables.readers.votable.fields import Field
+from vo.core.tables.readers.votable.walk import Rows, Stride
 
 _BLANKS = b" \t\r\n"
-_COUNT = struct.Struct(">i")
 
 
 def binary_batches(document: Document, fields: tuple[Field, ...]) -> Iterator[pa.RecordBatch]:
@@ -33,17 +33,20 @@ def binary_batches(document: Document, fields: tuple[Field, ...]) -> Iterator[pa
     ------
     TableError
         For a stream that is not in the document, damaged base64 or gzip data, and rows that do not end.
+    LimitError
+        For rows that are too long, and gzip data that become too much.
     """
     flags = (len(fields) + 7) // 8 if document.kind is Kind.BINARY2 else 0
     chunks = _decoded(document)
-    if any(field.length is None for field in fields):
-        return _VariableRows([_Cell.of(field, document.by_astropy) for field in fields], flags).batches(chunks)
+    if any(field.column.length is None for field in fields):
+        return _VariableRows(fields, flags, document.by_astropy, document.limits).batches(chunks)
     cells = []
     offset = flags
     for field in fields:
-        cell = FixedCell(field.column, offset, (field.length or 0) * field.parts, field.null)
+        cell = FixedCell(field.column, offset, field.column.length or 0, field.null)
         cells.append(cell)
         offset += cell.size
+    document.limits.check_row(offset)
     return FixedRows(cells, offset, flags=flags > 0).batches(chunks)
 
 
@@ -58,7 +61,7 @@ def _decoded(document: Document) -> Iterator[bytes]:
     if unknown := set(encoding) - {"base64", "gzip"}:
         raise TableError(f"The table's STREAM has the encoding {' '.join(sorted(unknown))!r}, which is not read.")
     chunks = _from_base64(document.content())
-    return _unpacked(chunks) if "gzip" in encoding else chunks
+    return _unpacked(chunks, document.limits) if "gzip" in encoding else chunks
 
 
 def _from_base64(texts: Iterator[bytes]) -> Iterator[bytes]:
@@ -81,26 +84,39 @@ def _from_base64(texts: Iterator[bytes]) -> Iterator[bytes]:
         raise TableError("The table's STREAM ends inside a group of four base64 characters: it is truncated.")
 
 
-def _unpacked(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    unpacker = zlib.decompressobj(wbits=31)
+def _unpacked(chunks: Iterator[bytes], limits: TableLimits) -> Iterator[bytes]:
+    """Unpack gzip data, which may be several members one behind the other (RFC 1952, section 2.2)."""
+    unpacker = isal_zlib.decompressobj(wbits=31)
+    size = 0
+    ended = False
     for chunk in chunks:
         packed = chunk
-        while packed and not unpacker.eof:
-            yield unpacker.decompress(packed, BLOCK)
-            packed = unpacker.unconsumed_tail
-    if not unpacker.eof:
+        while packed:
+            if unpacker.eof:
+                unpacker = isal_zlib.decompressobj(wbits=31)
+            # A whole block may leave more behind than its input; only a smaller one has given all.
+            while block := unpacker.decompress(packed, BLOCK):
+                size += len(block)
+                limits.check_unpacked(size)
+                yield block
+                packed = unpacker.unconsumed_tail
+                if unpacker.eof or (len(block) < BLOCK and not packed):
+                    break
+            ended = unpacker.eof
+            packed = unpacker.unused_data if ended else b""
+    if not ended:
         raise TableError("The gzip data of the table's STREAM end too early.")
 
 
 @dataclass(frozen=True, slots=True)
-class _Cell:
-    """How the cells of a FIELD lie in rows of varying length.
+class _VariableCell:
+    """How the cells of a FIELD lie that begin with their number of items.
 
     Attributes
     ----------
     field : Field
-    count : int, optional
-        Items in the cell; None where the cell begins with their number.
+    index : int
+        Number of the FIELD, from 0.
     numbers : int
         Numbers in an item: 2 for a complex one.
     bits : int
@@ -108,126 +124,135 @@ class _Cell:
     """
 
     field: Field
-    count: int | None
+    index: int
     numbers: int
     bits: int
 
     @classmethod
-    def of(cls, field: Field, by_astropy: bool) -> _Cell:
+    def of(cls, field: Field, index: int, by_astropy: bool) -> _VariableCell:
         column = field.column
-        numbers = field.parts
-        bits = 1 if column.datatype is Datatype.BIT else 8 * numbers * np.dtype(WIRE[column.datatype]).itemsize
-        if by_astropy and field.length is None and not column.is_text:
+        is_bit = column.datatype is Datatype.BIT
+        numbers = column.parts
+        bits = 1 if is_bit else 8 * numbers * np.dtype(WIRE[column.datatype]).itemsize
+        if by_astropy and not column.is_text:
             # Astropy (7.2 and before) counts the items of the last dimension, not the elements ...
-            numbers = math.prod(int(size) for size in (column.arraysize or "").split("x")[:-1])
-            bits = bits // field.parts * numbers
-            if column.datatype is Datatype.BIT:
-                bits = 8  # ... and writes each bit as a byte.
-        return cls(field, field.length, numbers, bits)
+            items = math.prod(int(size) for size in (column.arraysize or "").split("x")[:-1])
+            numbers *= items
+            bits = 8 if is_bit else bits * items  # ... and writes each bit as a byte.
+        return cls(field, index, numbers, bits)
 
-    def elements(self, values: Bytes, counts: Integers) -> np.ndarray[Any, Any]:
-        """Return the elements that the bytes of all cells hold."""
+    def array(self, block: bytes, starts: Integers, counts: Integers, absent: Any) -> pa.Array:
+        """Return the cells of some rows: `counts` items each, from `starts` on."""
+        values, _ = content(gather(block, starts, starts + ((counts * self.bits + 7) >> 3)))
+        offsets = np.concatenate(([0], np.cumsum(counts * self.numbers)))
+        elements = self._elements(values, counts)
+        return column_array(self.field.column, elements, offsets, absent=absent, null=self.field.null)
+
+    def _elements(self, values: Bytes, counts: Integers) -> np.ndarray[Any, Any]:
         datatype = self.field.column.datatype
         if datatype is not Datatype.BIT:
             return values.view(f">{WIRE[datatype]}")
-        return values != 0 if self.bits == 8 or self.count == 1 else unpacked_bits(values, counts)
+        return values != 0 if self.bits == 8 else unpacked_bits(values, counts)
+
+
+@dataclass(frozen=True, slots=True)
+class _FixedPart:
+    """The cells between two variable ones, which lie alike in every row.
+
+    Attributes
+    ----------
+    cells : sequence of (int, FixedCell)
+        Each with the number of its FIELD.
+    width : int
+        Bytes that they take.
+    """
+
+    cells: Sequence[tuple[int, FixedCell]]
+    width: int
 
 
 class _VariableRows:
-    """Rows in which some cells begin with their number of items.
+    """Rows in which some cells begin with their number of items: fixed parts and variable cells take turns."""
 
-    Where a row begins depends on all counts of the rows before it, so the counts have to be walked along one by one:
-    the only step of the readers that Python does for each row (and only for its variable cells). All else follows
-    from the positions found, by NumPy, for a block of rows at once.
-    """
-
-    def __init__(self, cells: Sequence[_Cell], flags: int) -> None:
-        self._cells = cells
+    def __init__(self, fields: Sequence[Field], flags: int, by_astropy: bool, limits: TableLimits) -> None:
         self._flags = flags
-        self._schema = schema_of(cell.field.column for cell in cells)
-        # For each variable cell: the fixed bytes before its count, and the bits of an item.
-        self._steps: list[tuple[int, int]] = []
-        skip = flags
-        for cell in cells:
-            if cell.count is None:
-                self._steps.append((skip, cell.bits))
-                skip = 0
+        self._limits = limits
+        self._schema = schema_of(field.column for field in fields)
+        self._parts: list[_FixedPart] = []
+        self._variable: list[_VariableCell] = []
+        cells: list[tuple[int, FixedCell]] = []
+        width = flags  # the flags are the beginning of the first fixed part
+        for index, field in enumerate(fields):
+            if field.column.length is None:
+                self._variable.append(_VariableCell.of(field, index, by_astropy))
+                self._parts.append(_FixedPart(cells, width))
+                cells, width = [], 0
             else:
-                skip += (cell.count * cell.bits + 7) // 8
-        self._tail = skip
+                cell = FixedCell(field.column, width, field.column.length, field.null)
+                cells.append((index, cell))
+                width += cell.size
+        self._parts.append(_FixedPart(cells, width))
+        limits.check_row(sum(part.width for part in self._parts))
+        steps = [(part.width, cell.bits) for part, cell in zip(self._parts, self._variable, strict=False)]
+        self._stride = Stride(steps, width)
 
     def batches(self, chunks: Iterator[bytes]) -> Iterator[pa.RecordBatch]:
         done = 0
-        rest = b""
+        waiting: list[bytes] = []
+        size = 0
+        wanted = 0
         for chunk in chunks:
-            block = rest + chunk if rest else chunk
-            starts, cells, counts, end = self._walk(block, done)
-            if len(starts):
-                yield self._batch(block, starts, cells, counts)
-            done += len(starts)
-            rest = block[end:]
-            if len(rest) > MAX_ROW:
-                raise TableError(f"Row {done + 1} of the table is longer than {MAX_ROW} bytes.")
-        if rest:
-            raise TableError(f"The data end inside row {done + 1}: the table is truncated or damaged.")
+            waiting.append(chunk)
+            size += len(chunk)
+            if size < wanted:
+                continue
+            block = b"".join(waiting) if len(waiting) > 1 else chunk
+            rows = self._stride.rows(block, done)
+            if len(rows.starts):
+                yield self._batch(block, rows)
+            done += len(rows.starts)
+            rest = block[rows.end :]
+            self._limits.check_row(len(rest), done + 1)
+            waiting, size = [rest], len(rest)
+            wanted = 2 * size  # a long row is not walked into again with each block that it fills
+        if waiting and size:
+            block = b"".join(waiting)
+            rows = self._stride.rows(block, done)
+            if len(rows.starts):
+                yield self._batch(block, rows)
+            if rows.end < len(block):
+                row = done + len(rows.starts) + 1
+                raise TableError(f"The data end inside row {row}: the table is truncated or damaged.")
 
-    def _walk(self, block: bytes, done: int) -> tuple[Integers, Integers, Integers, int]:
-        """Return where the whole rows of a block begin, where their variable cells begin, and their counts."""
-        size = len(block)
-        unpack = _COUNT.unpack_from
-        starts: list[int] = []
-        cells: list[int] = []
-        counts: list[int] = []
-        steps = self._steps
-        tail = self._tail
-        position = 0
-        try:
-            while True:
-                start = position
-                for skip, bits in steps:
-                    position += skip
-                    (count,) = unpack(block, position)
-                    if count < 0:
-                        raise TableError(f"Row {done + len(starts) + 1} has an array of {count} elements.")
-                    position += 4
-                    cells.append(position)
-                    counts.append(count)
-                    position += (count * bits + 7) >> 3
-                position += tail
-                if position > size:
-                    break
-                starts.append(start)
-        except struct.error:
-            pass  # the block ends in a count
-        rows, variable = len(starts), len(steps)
-        shape = (rows, variable)
-        return (
-            np.array(starts, np.int64),
-            np.array(cells[: rows * variable], np.int64).reshape(shape),
-            np.array(counts[: rows * variable], np.int64).reshape(shape),
-            start,
-        )
-
-    def _batch(self, block: bytes, starts: Integers, cells: Integers, counts: Integers) -> pa.RecordBatch:
-        data = np.frombuffer(block, np.uint8)
-        position = starts + self._flags
-        variable = 0
-        arrays = []
-        for index, cell in enumerate(self._cells):
-            if cell.count is None:
-                position = cells[:, variable]
-                items = counts[:, variable]
-                variable += 1
-            else:
-                items = np.full(len(starts), cell.count)
-            ends = position + ((items * cell.bits + 7) >> 3)
-            values, _ = content(gather(block, position, ends))
-            offsets = np.concatenate(([0], np.cumsum(items * cell.numbers)))
-            absent = None
-            if self._flags:
-                marked = (data[starts + index // 8] & (0x80 >> index % 8)) != 0
-                absent = marked if marked.any() else None
-            elements = cell.elements(values, items)
-            arrays.append(column_array(cell.field.column, elements, offsets, absent=absent, null=cell.field.null))
-            position = ends
+    def _batch(self, block: bytes, rows: Rows) -> pa.RecordBatch:
+        count = len(rows.starts)
+        flags: Bytes | None = None
+        arrays: list[pa.Array] = [None] * len(self._schema)
+        position = rows.starts
+        for number, part in enumerate(self._parts):
+            if part.width:
+                fixed, _ = content(gather(block, position, position + part.width))
+                if number == 0 and self._flags:
+                    flags = fixed.reshape(count, part.width)[:, : self._flags]
+                for index, cell in part.cells:
+                    arrays[index] = column_array(
+                        cell.column,
+                        cell.elements(fixed, count, part.width, ">"),
+                        np.arange(count + 1) * cell.count,
+                        absent=_absent(flags, index),
+                        null=cell.null,
+                    )
+            if number < len(self._variable):
+                variable = self._variable[number]
+                starts, counts = rows.cells[:, number], rows.counts[:, number]
+                arrays[variable.index] = variable.array(block, starts, counts, _absent(flags, variable.index))
+                position = starts + ((counts * variable.bits + 7) >> 3)
         return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
+
+
+def _absent(flags: Bytes | None, index: int) -> Any:
+    """Return which cells of a column are null by the flags of BINARY2; None if none is."""
+    if flags is None:
+        return None
+    absent = (flags[:, index // 8] & (0x80 >> index % 8)) != 0
+    return absent if absent.any() else None

@@ -6,18 +6,20 @@ goes to one lxml parser, which so sees a well-formed document without the data. 
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator
 from enum import Enum
-from typing import IO, cast
+from typing import cast
 
 from lxml import etree
 
 from vo.core.errors import TableError
+from vo.core.tables.readers.limits import TableLimits
 from vo.core.tables.readers.votable.markup import plain_blocks
 
-_MAX_HEAD = 64 << 20
-_MOST_ELEMENTS = 1_000_000
+_MAX_HEAD = 32 << 20
+_MOST_ELEMENTS = 200_000
 """Bytes and elements of markup that are not data; more than any real description of tables needs."""
 
 _PEEK = 1024
@@ -38,21 +40,25 @@ class Document:
 
     Parameters
     ----------
-    file : binary file
+    file : io.BufferedReader
         Read once, from start to end.
+    limits : TableLimits
+        What may be in it.
     """
 
-    def __init__(self, file: IO[bytes]) -> None:
-        self.by_astropy = b"Produced with astropy.io.votable" in file.read(_PEEK)
+    def __init__(self, file: io.BufferedReader, limits: TableLimits) -> None:
+        self.limits = limits
+        self.by_astropy = b"Produced with astropy.io.votable" in file.peek(_PEEK)[:_PEEK]
         """Whether Astropy wrote the document, which counts variable arrays in a way of its own."""
-        file.seek(0)
         self._blocks = plain_blocks(file)
         self._buffer = b""
         self._fed = 0
         self._parser = etree.XMLPullParser(
-            events=("start",), resolve_entities=False, load_dtd=False, no_network=True, huge_tree=True
+            events=("start",), encoding="utf-8", resolve_entities=False, load_dtd=False, no_network=True, huge_tree=True
         )
+        self._closed = False
         self._count = 0
+        self._data_tags = 0
         self._root: etree._Element | None = None
         self._last: etree._Element | None = None
         self._tables: list[etree._Element] = []
@@ -141,10 +147,12 @@ class Document:
         if markup.endswith(b"/>"):  # written as a pair of tags, which `content` can end with
             markup = markup[:-2] + b">"
             self._buffer = b"</" + tag.group(1) + b">" + self._buffer
-        self._feed(before + markup)
+        self._feed(before + markup, data=True)
         return self._last
 
-    def _feed(self, markup: bytes) -> None:
+    def _feed(self, markup: bytes, *, data: bool = False) -> None:
+        """Give markup to the parser; `data` tells whether it ends with the start tag of data."""
+        expected = self._data_tags + data
         self._fed += len(markup)
         if self._fed > _MAX_HEAD or self._count > _MOST_ELEMENTS:
             raise TableError("The document has too much markup beside the data of its tables.")
@@ -166,8 +174,15 @@ class Document:
                 self._tables.append(element)
             elif name == "INFO":
                 self._infos.append(element)
+            elif name in {"TABLEDATA", "STREAM"}:
+                self._data_tags += 1
+        if self._data_tags != expected:  # else rows could be taken for markup and be lost
+            raise TableError("The document writes the tags of its data in a way that is not read.")
 
     def _close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
         try:
             self._parser.close()
         except etree.XMLSyntaxError as error:

@@ -8,11 +8,25 @@ from dataclasses import dataclass
 from lxml import etree
 
 from vo.core.errors import TableError
-from vo.core.tables.columns import FLOATING, TEXT, Column, Datatype
+from vo.core.tables.columns import COMPLEX, FLOATING, TEXT, Column, Datatype
+from vo.core.tables.readers.limits import TableLimits
 from vo.core.tables.stream import TableMetadata
 
 _ARRAYSIZE = re.compile(r"(\d+x)*(\d+\*?|\*)")
-_COMPLEX = {Datatype.FLOAT_COMPLEX: Datatype.FLOAT, Datatype.DOUBLE_COMPLEX: Datatype.DOUBLE}
+_LONGEST_NUMBER = 18
+_OTHER_NAMES = {
+    "string": Datatype.CHAR,
+    "unicodestring": Datatype.UNICODE_CHAR,
+    "bool": Datatype.BOOLEAN,
+    "int16": Datatype.SHORT,
+    "int32": Datatype.INT,
+    "integer": Datatype.INT,
+    "int64": Datatype.LONG,
+    "float32": Datatype.FLOAT,
+    "float64": Datatype.DOUBLE,
+}
+"""Datatypes that are none, as services have written them, and what they mean."""
+_DATATYPES = {datatype.lower(): datatype for datatype in Datatype}
 _ISO_TIME = {"timestamp", "adql:timestamp"}
 
 
@@ -23,34 +37,30 @@ class Field:
     Attributes
     ----------
     column : Column
-        What it becomes. Complex numbers, which Arrow and PostgreSQL have not, become arrays of (real, imaginary)
-        pairs: the same bytes and the same text.
-    length : int or None
-        Elements in a cell of the binary serializations; None where each cell says it.
-    parts : int
-        Numbers in an element: 2 for a complex one.
+        What it becomes.
     null : int or float or str, optional
         VALUES null: the value that stands for null; text for text columns.
     """
 
     column: Column
-    length: int | None
-    parts: int = 1
     null: int | float | str | None = None
 
 
-def read_fields(table: etree._Element) -> tuple[Field, ...]:
+def read_fields(table: etree._Element, limits: TableLimits) -> tuple[Field, ...]:
     """Return the FIELDs of a TABLE in order.
 
     Raises
     ------
     TableError
         If there is none, or one has no valid datatype or arraysize; names the FIELD.
+    LimitError
+        If there are too many.
     """
-    fields = tuple(_read_field(element, number) for number, element in enumerate(table.iterfind("{*}FIELD"), 1))
-    if not fields:
+    elements = table.findall("{*}FIELD")
+    if not elements:
         raise TableError("The TABLE has no FIELD.")
-    return fields
+    limits.check_columns(len(elements))
+    return tuple(_read_field(element, number) for number, element in enumerate(elements, 1))
 
 
 def read_metadata(root: etree._Element, table: etree._Element) -> TableMetadata:
@@ -60,7 +70,7 @@ def read_metadata(root: etree._Element, table: etree._Element) -> TableMetadata:
         name=table.get("name") or table.get("ID"),
         description=_description(table),
         utype=table.get("utype"),
-        rows=int(rows) if rows.isascii() and rows.isdigit() else None,
+        rows=int(rows) if rows.isascii() and rows.isdigit() and len(rows) <= _LONGEST_NUMBER else None,
         infos=_infos(root),
     )
 
@@ -76,19 +86,9 @@ def _infos(root: etree._Element) -> dict[str, str]:
 
 def _read_field(element: etree._Element, number: int) -> Field:
     name = element.get("name") or element.get("ID") or f"col{number}"
-    try:
-        datatype = Datatype(element.get("datatype", ""))
-    except ValueError:
-        raise TableError(f"FIELD {name!r} has the datatype {element.get('datatype')!r}, which is none.") from None
-    arraysize = (element.get("arraysize") or "").strip() or None
-    if arraysize is not None and not _ARRAYSIZE.fullmatch(arraysize):
-        raise TableError(f"FIELD {name!r} has the arraysize {arraysize!r}, which is none.")
+    datatype, arraysize = _read_type(element, name)
     if arraysize == "1" and datatype not in TEXT:
         arraysize = None  # many writers say so for a scalar, and readers take it as one
-    parts = 1
-    if datatype in _COMPLEX:
-        datatype, parts = _COMPLEX[datatype], 2
-        arraysize = "2" if arraysize is None else f"2x{arraysize}"
     if datatype in TEXT and arraysize is None:
         arraysize = "1"
     xtype = element.get("xtype")
@@ -104,15 +104,30 @@ def _read_field(element: etree._Element, number: int) -> Field:
         utype=element.get("utype") or None,
         description=_description(element),
     )
-    length = None if column.length is None else column.length // parts
-    return Field(column, length, parts, _null(element, column))
+    return Field(column, _null(element, column))
+
+
+def _read_type(element: etree._Element, name: str) -> tuple[Datatype, str | None]:
+    written = element.get("datatype", "").strip()
+    arraysize = "".join((element.get("arraysize") or "").split()) or None
+    datatype = _DATATYPES.get(written.lower())
+    if datatype is None:
+        datatype = _OTHER_NAMES.get(written.lower())
+        if datatype in TEXT and arraysize is None:
+            arraysize = "*"
+    if datatype is None:
+        raise TableError(f"FIELD {name[:100]!r} has the datatype {element.get('datatype', '')[:40]!r}, which is none.")
+    sizes = [] if arraysize is None else arraysize.rstrip("*").split("x")
+    if arraysize is not None and (not _ARRAYSIZE.fullmatch(arraysize) or max(map(len, sizes)) > _LONGEST_NUMBER):
+        raise TableError(f"FIELD {name[:100]!r} has the arraysize {arraysize[:40]!r}, which is none.")
+    return datatype, arraysize
 
 
 def _null(element: etree._Element, column: Column) -> int | float | str | None:
     values = element.find("{*}VALUES")
     text = None if values is None else values.get("null")
-    if not text or column.datatype in TEXT:
-        return text or None
+    if not text or column.datatype in TEXT | COMPLEX:
+        return text if text and column.datatype in TEXT else None
     try:
         return float(text) if column.datatype in FLOATING else int(text, 0)
     except ValueError:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -19,8 +20,8 @@ from lxml import etree
 from vo.core.errors import TableError
 from vo.core.tables.columns import schema_of
 from vo.core.tables.readers.slices import Integers, content, gather, strings
-from vo.core.tables.readers.source import BLOCK, MAX_ROW
-from vo.core.tables.readers.text import parse_column
+from vo.core.tables.readers.source import BLOCK
+from vo.core.tables.readers.text import check_width, longest_text, parse_column, text_width
 from vo.core.tables.readers.votable.document import Document
 from vo.core.tables.readers.votable.fields import Field
 
@@ -40,7 +41,8 @@ def tabledata_batches(document: Document, fields: tuple[Field, ...]) -> Iterator
     Raises
     ------
     TableError
-        For a row with another number of cells than there are FIELDs, or a cell that is no value of its FIELD's type.
+        For a row with more cells than there are FIELDs, or a cell that is no value of its FIELD's type. Cells that are
+        missing at the end of a row are null.
     """
     schema = schema_of(field.column for field in fields)
     row = 0
@@ -54,6 +56,23 @@ def tabledata_batches(document: Document, fields: tuple[Field, ...]) -> Iterator
         ]
         yield pa.RecordBatch.from_arrays(arrays, schema=schema)
         row += len(positions)
+
+
+def fitted_fields(document: Document, fields: tuple[Field, ...]) -> tuple[Field, ...]:
+    """Return the fields, those of fixed texts variable where a text of the first rows is longer than declared.
+
+    Writers forget the arraysize, or let it be too small, more often than not; here the markup tells where a text ends.
+    """
+    fixed = [index for index, field in enumerate(fields) if text_width(field.column) is not None]
+    block = next(_whole_rows(document), b"") if fixed else b""
+    markup, positions = _regular(block, len(fields), 0)
+    fitted = list(fields)
+    for index in fixed:
+        column = fields[index].column
+        cells = _texts(markup, positions[:, 2 * index + 1] + 4, positions[:, 2 * index + 2], fields[index])
+        if longest_text(cells, column) > (text_width(column) or 0):
+            fitted[index] = replace(fields[index], column=replace(column, arraysize="*"))
+    return tuple(fitted)
 
 
 def _whole_rows(document: Document) -> Iterator[bytes]:
@@ -72,8 +91,7 @@ def _whole_rows(document: Document) -> Iterator[bytes]:
         if cut:
             yield rest[:cut]
             rest = rest[cut:]
-        if len(rest) > MAX_ROW:
-            raise TableError(f"A row of the table is longer than {MAX_ROW} bytes.")
+        document.limits.check_row(len(rest))
     if rest:
         yield rest  # whole rows, or else the XML parser will say what is wrong
 
@@ -129,23 +147,30 @@ def _rewritten(block: bytes, columns: int, row: int) -> bytes:
         raise TableError(f"Behind row {row} the table is not well-formed XML: {error.msg}.") from error
     if rows.find(".//*[@encoding]") is not None:
         raise TableError("The table has TD elements with an encoding of their own, which is not read.")
-    counts = rows.xpath(f"TR[count(TD) != {columns}]")
-    if isinstance(counts, list) and counts and isinstance(wrong := counts[0], etree._Element):
-        number = row + 1 + rows.index(wrong)
-        raise TableError(f"Row {number} of the table has {len(wrong)} cells where the table has {columns} columns.")
+    for wrong in cast("list[etree._Element]", rows.xpath(f"TR[count(TD) != {columns}]")):
+        if len(wrong) > columns:
+            number = row + 1 + rows.index(wrong)
+            raise TableError(f"Row {number} of the table has {len(wrong)} cells where the table has {columns} columns.")
+        wrong.extend([etree.Element("TD") for _ in range(columns - len(wrong))])
     written = etree.tostring(rows, encoding="utf-8", xml_declaration=False)
     inner = _ATTRIBUTES.sub(rb"<\1\2>", written[written.index(b">") + 1 : written.rindex(b"<")])
     return inner.replace(b"<TD/>", b"<TD></TD>")
 
 
 def _column(markup: bytes, starts: Integers, ends: Integers, field: Field, row: int) -> pa.Array:
+    cells = _texts(markup, starts, ends, field)
+    check_width(cells, field.column, row)
+    null = field.null
+    if isinstance(null, str):
+        return parse_column(cells, field.column, row=row, nulls=(null,))
+    return parse_column(cells, field.column, row=row, null=null)
+
+
+def _texts(markup: bytes, starts: Integers, ends: Integers, field: Field) -> pa.Array:
     data, offsets = content(gather(markup, starts, ends))
     absent = starts == ends  # an empty TD is null for every type
     cells: Any = strings(data, offsets, absent if absent.any() else None)
     if field.column.is_text and b"&" in markup:
         for reference, character in _REFERENCES:
             cells = pc.replace_substring(cells, reference, character)
-    null = field.null
-    if isinstance(null, str):
-        return parse_column(cells, field.column, row=row, nulls=(null,))
-    return parse_column(cells, field.column, row=row, null=null)
+    return cells
