@@ -99,7 +99,7 @@ class QueryRequest:
         if wants_explanation(parameters):
             explain, content_type = _EXPLAIN_AS.get((wanted or "").strip().lower(), (ExplainAs.TABLE, ""))
         if explain is None or explain is ExplainAs.TABLE:
-            table_format, content_type = find_format(wanted, also=("text", "json") if explain else ())
+            table_format, content_type = find_format(wanted)
         else:
             table_format, _ = find_format(None)
         return cls(
@@ -150,13 +150,12 @@ def wants_text(parameters: Parameters) -> bool:
     form = _error_form(parameters)
     if _explained(parameters) and form in _EXPLAIN_AS:
         return _EXPLAIN_AS[form][0] is ExplainAs.TEXT
-    return form.startswith(("csv", "tsv", "text/csv", "text/tab", "text/plain"))
+    return form.startswith(("csv", "tsv", "ecsv", "html", "text")) and not form.startswith("text/xml")
 
 
 def wants_json(parameters: Parameters) -> bool:
-    """Return whether the client asked for an explanation in JSON, so that errors are JSON for it too."""
-    form = _error_form(parameters)
-    return _explained(parameters) and form in _EXPLAIN_AS and _EXPLAIN_AS[form][0] is ExplainAs.JSON
+    """Return whether the client asked for JSON, so that errors are JSON for it too."""
+    return _error_form(parameters).startswith(("json", "application/json"))
 
 
 def _error_form(parameters: Parameters) -> str:

@@ -248,7 +248,7 @@ def test_who_hangs_up_is_not_planned_for(service: Service) -> None:
 
 
 def test_planning_takes_no_longer_than_it_may(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tap.query.service.PLANNING_SECONDS", 0.2)
+    monkeypatch.setattr("tap.query.explaining.PLANNING_SECONDS", 0.2)
     parameters = Parameters([("LANG", "ADQL"), ("QUERY", SLOW), ("EXPLAIN", "1")])
     wanted = QueryRequest.from_parameters(parameters, service.settings)
     with build_queries(service.settings) as queries, locked(service):

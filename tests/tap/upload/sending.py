@@ -36,6 +36,11 @@ def send(service: Service, query: str, files: Mapping[str, bytes], target: str =
     return ask(service, target, method="POST", body=body, headers=headers)
 
 
+def ask_with(service: Service, query: str, tables: Mapping[str, bytes], **more: str) -> Answer:
+    """POST a query with tables by their names; the answer is CSV unless another format is asked for."""
+    return send(service, query, tables, **{"RESPONSEFORMAT": "csv", **more})
+
+
 def parquet(**columns: Any) -> bytes:
     """Return a table as Parquet."""
     file = io.BytesIO()

@@ -43,7 +43,7 @@ def test_head_of_a_stream_claims_no_length(service: Service) -> None:
         answer = connection.getresponse()
         assert (answer.status, answer.read()) == (200, b"")
         assert answer.headers["Content-Length"] is None
-        assert answer.headers["Content-Disposition"] == 'inline; filename="result.vot"'
+        assert answer.headers["Content-Disposition"] == 'inline; filename="gaia_dr3-bright.vot"'
     connection.request("GET", QUERY)
     assert connection.getresponse().status == 200
     connection.close()

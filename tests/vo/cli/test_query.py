@@ -80,7 +80,8 @@ def test_the_name_of_a_file_says_its_format(service: Service, tmp_path: Path) ->
     for name, options, begins in (
         ("a.json", ["--explain"], b"{"),
         ("a.txt", ["--explain"], b"Plan"),
-        ("b.json", [], b"<?xml"),
+        ("b.json", [], b"{"),
+        ("b.any", [], b"<?xml"),
         ("b.tab", [], b"hip\t"),
     ):
         service.vo("query", *options, QUERY, "-o", str(tmp_path / name))
@@ -122,12 +123,13 @@ def test_ctrl_c_stops_the_query_in_the_database(service: Service) -> None:
 
 
 @contextmanager
-def answering(answer: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[str]:
-    """A service that answers every request so; gives its address."""
+def answering(answer: Callable[[BaseHTTPRequestHandler], None], *, read: int | None = None) -> Iterator[str]:
+    """A service that answers every request so, after it read so much of it at most; gives its address."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
+            size = int(self.headers["Content-Length"])
+            self.rfile.read(size if read is None else min(size, read))
             answer(self)
 
         def log_message(self, *_: object) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
@@ -25,12 +25,22 @@ class _Type:
 
     prototype: Column
     pattern: str
+    unusual: Callable[[pa.Array], pa.Array] = pc.is_valid
+    """Which values might not match the pattern although Arrow casts them."""
 
     def column(self, name: str) -> Column:
         return replace(self.prototype, name=name)
 
     def holds(self, values: pa.Array) -> bool:
         """Return whether all values, trimmed and without words for no value, are of the type."""
+        try:
+            # What a cast takes is a number as a rule; only the few that look otherwise are matched with the pattern.
+            values.cast(self.prototype.arrow_type)
+            values = values.filter(self.unusual(values))
+            if not len(values):
+                return True
+        except pa.ArrowInvalid:
+            pass
         if not pc.all(pc.match_substring_regex(values, self.pattern)).as_py():
             return False
         try:
@@ -40,12 +50,21 @@ class _Type:
         return True
 
 
+def _with_letter(values: pa.Array) -> pa.Array:
+    return pc.or_(pc.match_substring(values, "x"), pc.match_substring(values, "X"))
+
+
+def _without_point(values: pa.Array) -> pa.Array:
+    return pc.invert(pc.match_substring(values, "."))
+
+
 # Among doubles an integer of many digits, an identifier most likely, would lose some of them: it makes the column text.
 _TYPES = (
-    _Type(Column("", Datatype.LONG), r"^[-+]?[0-9]+$"),
+    _Type(Column("", Datatype.LONG), r"^[-+]?[0-9]+$", _with_letter),
     _Type(
         Column("", Datatype.DOUBLE),
         r"^[-+]?([0-9]{1,15}|[0-9]*\.[0-9]*|[0-9]+\.?[0-9]*[eE][-+]?[0-9]+|[0-9]*\.[0-9]+[eE][-+]?[0-9]+|[nN]a[nN]|[iI]nf(inity)?)$",
+        _without_point,
     ),
     _Type(Column("", Datatype.BOOLEAN), r"^([tT]rue|TRUE|[fF]alse|FALSE)$"),
     _Type(Column("", Datatype.CHAR, arraysize="*", xtype="timestamp"), r"^[0-9]{4}-[0-9]{2}-[0-9]{2}"),

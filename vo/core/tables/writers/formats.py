@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
@@ -182,15 +182,13 @@ _REQUEST = re.compile(rf"({_WORD}(?:/{_WORD}(?: xml)?)?)((?:\s*;\s*{_WORD}\s*=\s
 _PARAMETER = re.compile(rf"({_WORD})\s*=\s*\"?({_WORD})\"?")
 
 
-def find_format(value: str | None, *, also: Sequence[str] = ()) -> tuple[Format, str]:
+def find_format(value: str | None) -> tuple[Format, str]:
     """Return the format that a client asks for, and the Content-Type to answer with.
 
     Parameters
     ----------
     value : str, optional
         A short name or a media type, its parameters in any order, case and spacing; nothing asks for the default.
-    also : sequence of str
-        Names that the caller takes besides, for the hint of the error.
 
     Returns
     -------
@@ -215,7 +213,7 @@ def find_format(value: str | None, *, also: Sequence[str] = ()) -> tuple[Format,
         raise ParameterError(
             "RESPONSEFORMAT",
             f"there is no format {value[:80]!r}.",
-            hint=f"The formats are {', '.join([*also, *(known.name for known in FORMATS)])}, or their media types: "
+            hint=f"The formats are {', '.join(known.name for known in FORMATS)}, or their media types: "
             f"{', '.join(known.media_type for known in FORMATS)}.",
         )
     content_type = form.content_type

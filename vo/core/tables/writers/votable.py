@@ -179,6 +179,11 @@ class _Frame:
         return f"</TABLE>\n{status}</RESOURCE>\n{self._services}</VOTABLE>\n"
 
 
+def _arraysize(column: Column) -> str | None:
+    """Return a FIELD's arraysize: a single character has none (VOTable 1.3, erratum 3)."""
+    return None if column.is_text and column.arraysize == "1" else column.arraysize
+
+
 def error_document(message: str, *, infos: tuple[tuple[str, str, str], ...] = ()) -> bytes:
     """Return the document that tells an error: QUERY_STATUS=ERROR with `message`, and no TABLE (DALI 1.1, 4.4).
 
@@ -215,7 +220,7 @@ def _field(column: Column, identifier: str, reference: str | None, null: int | N
         f' ID="{identifier}"'
         + attribute("name", column.name)
         + f' datatype="{column.datatype}"'
-        + attribute("arraysize", column.arraysize)
+        + attribute("arraysize", _arraysize(column))
         + attribute("xtype", column.xtype)
         + attribute("unit", column.unit)
         + attribute("ucd", column.ucd)
