@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 
-from bench import bulk, cones, ingest, jobs, joins, reading, translation
+from bench import bulk, cones, formats, ingest, jobs, joins, reading, translation, uploads
 from bench.report import Figure, show
 from bench.server import running
 
-SECTIONS = ("ingest", "bulk", "cones", "joins", "jobs", "translation", "reading")
+SECTIONS = ("ingest", "bulk", "cones", "joins", "jobs", "translation", "reading", "formats", "uploads")
 
 
 def main() -> int:
@@ -18,6 +18,9 @@ def main() -> int:
     parser.add_argument("sections", nargs="*", default=SECTIONS, help=f"any of {', '.join(SECTIONS)}; default: all")
     parser.add_argument("--rows", type=int, default=5_000_000, help="rows of demo.big")
     parser.add_argument("--runs", type=int, default=7, help="runs of each bulk download")
+    parser.add_argument(
+        "--upload-rows", type=int, default=uploads.MANY, help="rows of the largest upload, at most those of demo.big"
+    )
     arguments = parser.parse_args()
     unknown = set(arguments.sections) - set(SECTIONS)
     if unknown:
@@ -39,6 +42,10 @@ def main() -> int:
             figures += translation.measure(bench)
         if "jobs" in arguments.sections:
             figures += jobs.measure(bench)
+        if "formats" in arguments.sections:
+            figures += formats.measure(bench, arguments.rows, arguments.runs)
+        if "uploads" in arguments.sections:
+            figures += uploads.measure(bench, arguments.rows, arguments.upload_rows)
         if "ingest" in arguments.sections:
             figures += ingest.measure(bench, arguments.rows)
     return 0 if show(figures) else 1

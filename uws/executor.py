@@ -59,7 +59,15 @@ class Executor(Protocol):
 
 
 class ResultWriter:
-    """Stores one result block by block, within the limits."""
+    """Stores one result block by block, within the limits.
+
+    Attributes
+    ----------
+    size : int
+        Bytes so far.
+    remark : str, optional
+        What the owner should know of the result; to be set by whoever writes it.
+    """
 
     def __init__(self, context: JobContext, write: Callable[[Any], None], limits: Limits, files: FileStore) -> None:
         self._context = context
@@ -68,6 +76,7 @@ class ResultWriter:
         self._files = files
         self._checked = 0
         self.size = 0
+        self.remark: str | None = None
 
     def write(self, block: Any) -> None:
         """Store bytes, or anything with the buffer protocol.
@@ -122,7 +131,7 @@ class JobContext:
         with self._files.write(path) as stored:
             writer = ResultWriter(self, stored.write, self.limits, self._files)
             yield writer
-        self.results.append(Result(identifier, media_type, writer.size, path, file_name))
+        self.results.append(Result(identifier, media_type, writer.size, path, file_name, writer.remark))
 
     def inputs(self) -> AbstractContextManager[dict[str, OpenInput]]:
         """Hold the files that came with the job's parameters, by the names of their parts."""

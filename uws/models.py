@@ -46,6 +46,8 @@ class Result:
         Of the file, relative to where results are stored.
     file_name : str
         Under which a client may save it.
+    remark : str, optional
+        What the owner should know of it, and its format may not be able to say: that it was cut.
     """
 
     id: str
@@ -53,6 +55,7 @@ class Result:
     size: int
     path: str
     file_name: str
+    remark: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,7 +155,7 @@ class JobStore:
         account: str,
         run_id: str | None,
         parameters: Sequence[tuple[str, str]],
-        inputs: Sequence[Input],
+        inputs: Sequence[Input] = (),
         limits: Limits,
         run: bool,
     ) -> Job:

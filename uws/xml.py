@@ -16,6 +16,8 @@ XLINK = "http://www.w3.org/1999/xlink"
 XSI = "http://www.w3.org/2001/XMLSchema-instance"
 PROGRESS = "urn:vo-stack:progress"
 """Namespace of our own for what a job's jobInfo says: rows, bytes, fraction, stage, attempt."""
+CUSTOM = "urn:uwscustom"
+"""The namespace that UWS's schema lets results have attributes of."""
 NAMESPACES = {"uws": UWS, "xlink": XLINK, "xsi": XSI}
 VERSION = "1.1"
 """Without it clients take the service for UWS 1.0, which cannot wait."""
@@ -143,6 +145,8 @@ def _fill_results(element: etree._Element, job: Job, url: str) -> None:
     for result in job.results:
         child = _child(element, "result")
         child.set("id", result.id)
+        if result.remark:
+            child.set(f"{{{CUSTOM}}}remark", result.remark)
         child.set(f"{{{XLINK}}}type", "simple")
         child.set(f"{{{XLINK}}}href", f"{url}/results/{result.id}")
         child.set("mime-type", result.media_type)

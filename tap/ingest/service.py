@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -41,7 +41,6 @@ class IngestService:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._connections = Connections(settings.conninfo())
 
     def publish(
         self,
@@ -75,9 +74,7 @@ class IngestService:
             store.lock_name(connection, name)
             report.version = store.next_version(connection)
             target = TableName(name.schema, store.physical_name(name.table, report.version))
-            version = _Version(
-                self._settings, self._connections, connection, target, planned, position, indexes, report, progress
-            )
+            version = _Version(self._settings, connection, target, planned, position, indexes, report, progress)
             with store.version_lock(connection, report.version):
                 try:
                     version.make(stream)
@@ -100,7 +97,6 @@ class _Version:
     """One new version of a table on its way to being published."""
 
     settings: Settings
-    connections: Connections
     connection: extensions.connection
     target: TableName
     planned: list[PlannedColumn]
@@ -121,7 +117,8 @@ class _Version:
                     batches = stack.enter_context(sky_ordered(unordered, self.position, self.settings.home))
             with self._stage("load"):
                 self.schema_is_new = store.make_schema(self.connection, self.target.schema)
-                table = NewTable(stack.enter_context(self.connections.connected()), self.target)
+                connections = stack.enter_context(closing(Connections(self.settings.conninfo())))
+                table = NewTable(stack.enter_context(connections.connected()), self.target)
                 bounds = footprints(self.planned)
                 table.create(self.planned, bounds, comment=store.MARK)
                 schema = with_bound_fields(database_schema(self.planned), bounds)

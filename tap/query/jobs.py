@@ -56,3 +56,5 @@ class QueryJobs:
                     blocks = query.more()
                 if query.error is not None:
                     raise query.error
+                if query.overflow:
+                    result.remark = f"cut at {query.rows:,} rows, there are more (MAXREC)"

@@ -27,6 +27,7 @@ PENDING = Job(
     destruction=CREATED + timedelta(days=7),
     quote=None,
     parameters=(("LANG", "ADQL"), ("QUERY", QUERY), ("FORMAT", "votable")),
+    inputs=(),
     results=(),
     error=None,
     progress=None,

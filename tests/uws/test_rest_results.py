@@ -60,7 +60,7 @@ def test_the_file_is_what_the_same_query_answers_at_once(service: Service, done:
     assert answer.type == VOTABLE_TYPE
     assert answer.headers["Content-Length"] == str(len(answer.body))
     assert answer.headers["Accept-Ranges"] == "bytes"
-    assert "result.vot" in answer.headers["Content-Disposition"]
+    assert "tap_schema-tables.vot" in answer.headers["Content-Disposition"]
     at_once = sync(service, {"LANG": "ADQL", "QUERY": QUERY})
     tables = [parse_single_table(io.BytesIO(found.body)).to_table() for found in (answer, at_once)]
     assert tables[0].pformat() == tables[1].pformat()
@@ -89,10 +89,10 @@ def test_head_ranges_and_etag(service: Service, done: str) -> None:
 @pytest.mark.parametrize(
     ("wanted", "media_type", "file_name"),
     [
-        ("csv", "text/csv;header=present;charset=utf-8", "result.csv"),
-        ("tsv", "text/tab-separated-values;charset=utf-8", "result.tsv"),
-        ("text/xml", "text/xml", "result.vot"),
-        ("application/x-votable+xml;serialization=TABLEDATA", None, "result.vot"),
+        ("csv", "text/csv;header=present;charset=utf-8", "tap_schema-tables.csv"),
+        ("tsv", "text/tab-separated-values;charset=utf-8", "tap_schema-tables.tsv"),
+        ("text/xml", "text/xml", "tap_schema-tables.vot"),
+        ("application/x-votable+xml;serialization=TABLEDATA", None, "tap_schema-tables.vot"),
     ],
 )
 def test_types_are_those_that_were_asked_for(
@@ -123,6 +123,18 @@ def test_no_rows_and_too_many_are_results_too(service: Service) -> None:
         assert [field["name"] for field in answer.fields()] == ["table_name"]
 
 
+def test_that_a_result_was_cut_is_said_beside_it_where_its_format_cannot(
+    service: Service, shared_folder: Path | None
+) -> None:
+    job = create(service, PHASE="RUN", RESPONSEFORMAT="csv", MAXREC="2")
+    assert ended(service, job) == "COMPLETED"
+    answer = ask(service, f"{job}/results")
+    [result] = answer.xml()
+    assert result.attrib["{urn:uwscustom}remark"] == "cut at 2 rows, there are more (MAXREC)"
+    assert faults(answer.body, shared_folder) == []
+    assert "cut at 2 rows" in ask(service, job, headers={"Accept": "text/html"}).text
+
+
 def test_an_error_says_the_same_as_a_synchronous_query(service: Service, shared_folder: Path | None) -> None:
     job = create(service, QUERY=BROKEN, PHASE="RUN")
     assert ended(service, job) == "ERROR"
@@ -146,7 +158,7 @@ def test_what_there_is_not(service: Service, done: str) -> None:
     refused(ask(service, f"{pending}/results/result"), 404, "PENDING and has no results")
     refused(ask(service, f"{pending}/error"), 404, "PENDING and has no error")
     refused(ask(service, f"{done}/error"), 404, "COMPLETED and has no error")
-    for name in ("other", "RESULT", "result.vot", "%00", "r" * 5000, "%2e%2e"):
+    for name in ("other", "RESULT", "tap_schema-tables.vot", "%00", "r" * 5000, "%2e%2e"):
         refused(ask(service, f"{done}/results/{name}"), 404, "Its results: result.")
     for path in ("result/x", "%2e%2e/%2e%2e/result", "../../../../etc/passwd", "..%2f..%2fetc%2fpasswd"):
         assert ask(service, f"{done}/results/{path}").status == 404

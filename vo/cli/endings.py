@@ -21,7 +21,9 @@ FITS_BLOCK = 2880
 Status = tuple[str, str]
 """OVERFLOW or ERROR, in capitals, and the reason."""
 
-_STATUS = re.compile(rb"""QUERY_STATUS["'][^>]*value\s*=\s*["'](\w+)["'][^>]*?(?:/>|>([^<]*))""")
+_INFO = re.compile(rb"<(?:\w+:)?INFO\b([^<>]*)>([^<]*)")
+_STATUS_NAME = re.compile(rb"""\bname\s*=\s*["']QUERY_STATUS["']""")
+_STATUS_VALUE = re.compile(rb"""\bvalue\s*=\s*["'](\w+)["']""")
 _VOTABLE = re.compile(rb"<(?:\w+:)?VOTABLE\b")
 _VOTABLE_END = re.compile(rb"</(?:\w+:)?VOTABLE\s*>")
 _CSV = re.compile(rb"^# (ERROR) (.*)\s*\Z", re.MULTILINE)
@@ -179,8 +181,10 @@ _LOOKS: tuple[tuple[str, Callable[[bytes, bytes, int], Iterator[Status]]], ...] 
 
 def _infos(text: bytes) -> Iterator[Status]:
     """Yield the statuses of a VOTable."""
-    for status, reason in _STATUS.findall(text):
-        yield status.decode().upper(), _unescaped(reason)
+    for attributes, reason in _INFO.findall(text):
+        value = _STATUS_VALUE.search(attributes)
+        if value is not None and _STATUS_NAME.search(attributes):
+            yield value[1].decode().upper(), _unescaped(reason)
 
 
 def _marks(mark: re.Pattern[bytes], tail: bytes) -> Iterator[Status]:

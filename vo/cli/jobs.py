@@ -83,7 +83,7 @@ def show(beginning: str) -> None:
     rows += [("state", state(job))] if job.phase in ACTIVE else []
     rows += [("error", f"{job.error.message} ({job.error.code}, {job.error.type})")] if job.error else []
     rows += [
-        ("result", f"{result.id}: {result.file_name}, {size(result.size)}, {result.media_type}")
+        ("result", f"{result.id}: {result.file_name}, {size(result.size)}, {result.media_type}" + _remark(result))
         for result in job.results
     ]
     rows += [(name, value) for name, value in job.parameters]
@@ -92,6 +92,10 @@ def show(beginning: str) -> None:
         lines = [_line(line, keep_spaces=True) for line in value.splitlines()] or [""]
         text = f"\n{'':{width}}".join(lines)
         out.print(Text.assemble((f"{_line(name):{width}}", "bold"), text), soft_wrap=True)
+
+
+def _remark(result: Result) -> str:
+    return f"; {result.remark}" if result.remark else ""
 
 
 def follow(beginning: str) -> bool:
@@ -109,7 +113,7 @@ def follow(beginning: str) -> bool:
             raise Exit(130) from None
     ran = f" after {duration(job.ended - job.started)}" if job.ended and job.started else ""
     if job.phase is Phase.COMPLETED:
-        results = ", ".join(f"{result.file_name}, {size(result.size)}" for result in job.results)
+        results = ", ".join(f"{result.file_name}, {size(result.size)}{_remark(result)}" for result in job.results)
         console.print(f"[green]✓[/] {short} COMPLETED{ran}: {results}", soft_wrap=True)
         console.print(f"  vo jobs fetch {short} saves it.", style="dim")
         return True

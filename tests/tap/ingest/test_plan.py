@@ -112,7 +112,6 @@ def test_exact_names_win_over_those_in_other_case() -> None:
         ([Column("ä" * 32, Datatype.INT)], {}, "must have 1 to 63 bytes"),
         ([Column("", Datatype.INT)], {}, "must have 1 to 63 bytes"),
         ([Column("a\0b", Datatype.INT)], {}, "cannot be a column name"),
-        ([Column("z", Datatype.FLOAT_COMPLEX)], {}, "no type for floatComplex"),
         (
             [Column("n", Datatype.INT)],
             {"columns": [{"name": "n", "datatype": "int", "ivoa:unit": "m", "vo:source_unit": "km"}]},

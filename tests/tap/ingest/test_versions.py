@@ -105,7 +105,7 @@ def files(folder: Path) -> Iterator[tuple[Path, str]]:
     yield folder / "declination.fits", "Row 20001 has the position"
     text = folder / "text.csv"
     text.write_text("ra,dec\n1,2\n3,4\n5\n")
-    yield text, "Expected 2 columns, got 1"
+    yield text, "has 1 cells where the table has 2 columns"
 
 
 def test_broken_files_change_nothing(trial: Trial, tmp_path: Path) -> None:
@@ -216,7 +216,7 @@ def test_a_killed_ingest_leaves_nothing_after_the_next_sweep(trial: Trial, ra: s
     # Only a version that was whole and not yet published is there for the sweep to drop.
     assert sweep(trial.settings) == (1 if stage == "publish" else 0)
     assert trial.everything() == before
-    assert [path.name for path in trial.settings.home.iterdir()] in ([], ["log"])
+    assert {path.name for path in trial.settings.home.iterdir()} <= {"log", "scratch"}
     assert trial.publish_columns("killed.stars", stars(20)).rows == 20
 
 
