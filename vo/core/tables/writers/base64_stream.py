@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from binascii import b2a_base64
+from pybase64 import b64encode
 
 LINE = 3 << 18
-"""Bytes that become one line of the text: a multiple of 3; lines of 1 MiB keep the copies in the cache."""
+"""Bytes that are encoded at once: a multiple of 3; texts of 1 MiB stay in the cache."""
 
 
 class Base64Stream:
@@ -16,19 +16,22 @@ class Base64Stream:
 
     def __init__(self) -> None:
         self._rest = b""
+        self._break = b""  # before the next line: a copy of a line to add a character takes longer than to encode it
 
     def encode(self, data: memoryview) -> list[bytes]:
-        """Return the text of all complete groups of three bytes, in lines of at most 1 MiB."""
+        """Return the text of all complete groups of three bytes, in pieces of at most 1 MiB."""
         missing = -len(self._rest) % 3
         head = self._rest + data[:missing]
         if len(head) % 3:
             self._rest = head
             return []
         end = len(data) - (len(data) - missing) % 3
-        lines = [b2a_base64(data[start : min(start + LINE, end)]) for start in range(missing, end, LINE)]
+        lines = [b64encode(data[start : min(start + LINE, end)]) for start in range(missing, end, LINE)]
         self._rest = bytes(data[end:])
-        return [b2a_base64(head, newline=False), *lines] if head else lines
+        before = self._break + b64encode(head)
+        self._break = b"\n"
+        return [before, *lines] if before else lines
 
     def finish(self) -> bytes:
         """Return the text of what is left, padded."""
-        return b2a_base64(self._rest) if self._rest else b""
+        return self._break + b64encode(self._rest) + b"\n" if self._rest else self._break

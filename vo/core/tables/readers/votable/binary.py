@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pybase64
 from isal import isal_zlib
 
 from vo.core.errors import TableError
@@ -77,7 +78,7 @@ def _from_base64(texts: Iterator[bytes]) -> Iterator[bytes]:
             raise TableError("The table's STREAM goes on behind the end of its base64 text.")
         ended = characters[whole - 1 : whole] == b"="
         try:
-            yield binascii.a2b_base64(memoryview(characters)[:whole], strict_mode=True)
+            yield pybase64.b64decode(memoryview(characters)[:whole], validate=True)
         except binascii.Error as error:
             raise TableError(f"The table's STREAM is no base64 text: {str(error).lower()}.") from error
     if rest:
