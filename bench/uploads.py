@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 import subprocess
-import threading
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from urllib.parse import urlsplit
 
 import pyarrow as pa
 
+from bench.memory import Growth
 from bench.report import Figure, median
 from bench.server import Bench
 from vo.core.database import ArrowPool
@@ -118,28 +118,6 @@ def _tiny(bench: Bench, folder: Path) -> Figure:
     write(bench, 10, {"Parquet": file})
     seconds = [send(bench, "SELECT id FROM TAP_UPLOAD.t", file, facts=False)[0] for _ in range(SMALL_TURNS)]
     return Figure("10 rows as Parquet, and back: p50", median(seconds) * 1000, "ms")
-
-
-class Growth:
-    """Watches for the time of a ``with`` block by how many bytes the service's processes grow at most."""
-
-    def __init__(self, bench: Bench) -> None:
-        self.bytes = 0
-        self._bench = bench
-        self._before = bench.memory()
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._watch)
-
-    def __enter__(self) -> None:
-        self._thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while not self._done.wait(0.02):
-            self.bytes = max(self.bytes, self._bench.memory() - self._before)
 
 
 def write(bench: Bench, count: int, files: dict[str, Path]) -> None:

@@ -93,11 +93,16 @@ def _exported(part: Value, *, canonical: bool) -> tuple[list[Value], str]:
         return [part], part.sql_type
     if part.kind is Kind.POINT:
         point = as_point(part)
-        return [point.lon, point.lat], DOUBLE
+        return _without_nan(point.lon, point.lat), DOUBLE
     if part.kind is Kind.CIRCLE:
         circle = as_circle(part)
-        return [circle.centre.lon, circle.centre.lat, circle.radius], DOUBLE
+        return _without_nan(circle.centre.lon, circle.centre.lat, circle.radius), DOUBLE
     return [replace(part, sql=polygon_array(part))], f"{DOUBLE}[]"
+
+
+def _without_nan(*parts: Value) -> list[Value]:
+    """Return the numbers of a shape, which is an expression: a column's NaN is unknown there."""
+    return [replace(part, stored=None) for part in parts]
 
 
 def indexed_pairs(selected: SelectList, scope: Scope) -> frozenset[tuple[str, str]]:

@@ -79,7 +79,9 @@ def _united(first: Field, second: Field, position: int) -> Field:
         column = wide_enough(replace(first.column, arraysize=arraysize), [second.column])
         return replace(first, column=column)
     sql_type = first.sql_type if same else arithmetic_type([first.sql_type, second.sql_type])
+    nan = first.nan or second.nan
     if sql_type == first.sql_type and first.column.datatype is second.column.datatype:
-        return first
+        return replace(first, nan=nan)
     # A byte and a short are one type in PostgreSQL; the short holds both.
-    return Field(replace(first.column, datatype=number_column(sql_type).datatype), sql_type, first.sql_names)
+    column = replace(first.column, datatype=number_column(sql_type).datatype)
+    return Field(column, sql_type, first.sql_names, nan=nan)

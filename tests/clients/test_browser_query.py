@@ -38,7 +38,7 @@ def test_from_the_front_page_to_the_rows(service: Service, browser: Browser) -> 
     browser.click("button", "Explain")
     browser.reads("What it would do", "reads all 117,955 rows of hipparcos.hip2", "under a second")
     browser.click("button", "CSV")
-    file = browser.downloads / "result.csv"
+    file = browser.downloads / "hipparcos-hip2.csv"
     eventually(file.exists)
 
 

@@ -52,7 +52,7 @@ def test_run_and_explain(service: Service, browser: Browser, table: Path) -> Non
     browser.click("button", "Run")
     browser.reads("3 rows, 5 columns, positions in ra and dec", "choose it again", "twice")
     assert browser.value("[...document.querySelectorAll('.result tbody td')].map(e => e.innerText).join()") == (
-        "1,1.0,2,2.0,3,3.0"
+        "1,1,2,2,3,3"
     )
     assert '"odd name"' in browser.value("document.querySelector('.uploaded details').textContent")
     browser.value(f"document.getElementById('adql').value = {json.dumps(JOIN)}")

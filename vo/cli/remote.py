@@ -39,15 +39,15 @@ def sync_url(url: str) -> str:
 class _Listening:
     """Of a connection: hear a service that answers before it has the whole request, a file that is too large say."""
 
-    _refused = False
+    sock: Any
 
-    def send(self, data: Any) -> None:
-        if self._refused:
-            return
+    def endheaders(self, *body: Any, **options: Any) -> None:
         try:
-            super().send(data)  # type: ignore[misc]  # of the connection that this is mixed into
+            super().endheaders(*body, **options)  # type: ignore[misc]  # of the connection that this is mixed into
         except (BrokenPipeError, ConnectionResetError):
-            self._refused = True  # the answer may be there
+            if self.sock is None:
+                raise
+            # The answer may be there.
 
 
 class _Plain(_Listening, HTTPConnection):

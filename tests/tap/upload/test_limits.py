@@ -29,6 +29,7 @@ def test_bytes(own: JobService) -> None:
 def test_rows(own: JobService, rows: int) -> None:
     answer = send(own, ALL, {"t": parquet(a=np.zeros(rows, bool))}, FORMAT="votable/td")
     if rows == MAX_ROWS:
+        assert answer.status == 200, answer.text
         assert answer.rows() == [[str(rows)]]
     else:
         assert_error(answer, 400, "Upload t: ", f"{MAX_ROWS} rows")
@@ -38,6 +39,7 @@ def test_rows(own: JobService, rows: int) -> None:
 def test_columns(own: JobService, columns: int) -> None:
     answer = send(own, ALL, {"t": parquet(**{f"c{number}": [1] for number in range(columns)})}, FORMAT="votable/td")
     if columns == MAX_COLUMNS:
+        assert answer.status == 200, answer.text
         assert answer.rows() == [["1"]]
     else:
         assert_error(answer, 400, "Upload t: ", str(MAX_COLUMNS), "columns")
