@@ -25,11 +25,12 @@ from vo.core.dali.errors import RETRY_SECONDS
 from vo.core.dali.multipart import SentFiles
 from vo.core.dali.parameters import Parameters
 from vo.core.dali.request import Received, received
-from vo.core.errors import ServiceError, UnavailableError
+from vo.core.errors import ServiceError, UnavailableError, UsageError
 from vo.core.fairness import FairSlots
+from vo.core.fetch import agent_of
 from vo.core.scratch import ScratchBooks
 from vo.core.settings import Settings
-from vo.core.stored import content_disposition, result_name
+from vo.core.stored import result_headers, result_name
 from vo.core.streaming import SourceResponse, run_watched
 
 IDLE_SECONDS = 120.0
@@ -68,6 +69,7 @@ class QueryHandlers:
         self._pages = pages
         self._settings = settings
         self._scratch = scratch
+        self._agent = agent_of(settings)
         self._executor = ThreadPoolExecutor(settings.connections, thread_name_prefix="query")
         self._slots = FairSlots(settings.connections)
 
@@ -80,6 +82,11 @@ class QueryHandlers:
 
     async def _answer_query(self, request: Request, sent: Received) -> Response:
         """Answer a query whose files, if it has any, are there until it has begun."""
+        if request.headers.get("user-agent") == self._agent:  # it would wait for a slot of ours while it holds one
+            raise UsageError(
+                "A query cannot bring along the answer of another query of the same service.",
+                hint="Run that one as a job, and give the address of its result.",
+            )
         parameters = sent.parameters
         request.state.text_format, request.state.json_format = wants_text(parameters), wants_json(parameters)
         wanted = QueryRequest.from_parameters(parameters, self._settings)
@@ -91,8 +98,7 @@ class QueryHandlers:
             first = await run_watched(request.receive, self._executor, running.begin_sending, running.cancel)
             headers = {
                 "Cache-Control": "no-store",
-                "Content-Disposition": content_disposition(result_name(wanted.query, wanted.extension)),
-                "Content-Type": wanted.content_type,
+                **result_headers(wanted.content_type, result_name(wanted.query, wanted.extension)),
             }
             if running.done:
                 # One write: header and body of a small answer leave together.
@@ -126,8 +132,9 @@ class QueryHandlers:
         async with AsyncExitStack() as stack:
             try:
                 settings = self._settings
+                take = stack.enter_context(self._scratch.taking(request.state.caller.account))
                 sent = await stack.enter_async_context(
-                    received(request, max_body=settings.max_body, max_upload=settings.max_upload)
+                    received(request, max_body=settings.max_body, max_upload=settings.max_upload, take=take)
                 )
                 if (response := await self._leave_page(request, sent)) is not None:
                     return response

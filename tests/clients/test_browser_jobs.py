@@ -39,11 +39,11 @@ def test_from_the_form_to_the_file(service: Service, browser: Browser) -> None:
     browser.open(f"{service.url}/")
     browser.value(f"document.querySelector('[name=QUERY]').value = {QUERY!r}")
     browser.click("button", "Run as a job")
-    browser.reads("COMPLETED", "result.csv", QUERY)
+    browser.reads("COMPLETED", "hipparcos-hip2.csv", QUERY)
     address = browser.value("location.href")
     assert address.startswith(f"{service.tap}/async/")
-    browser.click("a", "result.csv")
-    file = browser.downloads / "result.csv"
+    browser.click("a", "hipparcos-hip2.csv")
+    file = browser.downloads / "hipparcos-hip2.csv"
     eventually(file.exists)
     lines = file.read_text().splitlines()
     assert (lines[0], len(lines)) == ("hip,ra,plx", 41)
@@ -113,7 +113,7 @@ def test_curl(service: Service, tmp_path: Path) -> None:
     curl(f"{job}?WAIT=60&PHASE=QUEUED")
     assert "<uws:phase>COMPLETED</uws:phase>" in curl(f"{job}?WAIT=60&PHASE=EXECUTING")
     curl("-OJ", "--output-dir", str(tmp_path), f"{job}/results/result")
-    assert (tmp_path / "result.csv").read_text() == adql(service, QUERY, FORMAT="csv").text
+    assert (tmp_path / "hipparcos-hip2.csv").read_text() == adql(service, QUERY, FORMAT="csv").text
     curl("-X", "DELETE", job)
     assert "There is no job" in curl(job)
 

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 import pyvo
 import requests
-from astropy.table import Table
 from pyvo.dal.tap import AsyncTAPJob
 
 from tests.conftest import Service

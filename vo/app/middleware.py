@@ -70,6 +70,7 @@ class RequestMiddleware:
                 message["headers"] = [
                     *message["headers"],
                     (b"server", SERVER.encode()),
+                    (b"x-content-type-options", b"nosniff"),
                     (b"x-request-id", identifier.encode()),
                 ]
             await send(message)

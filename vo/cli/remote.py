@@ -11,10 +11,12 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnec
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from isal import isal_zlib
 from lxml import etree
 
 from vo import __version__
 from vo.cli.uploads import MultipartBody
+from vo.core.compression import GZIP_WINDOW
 from vo.core.errors import QueryError, ServiceError, UnavailableError, UsageError
 
 BLOCK_BYTES = 1 << 20
@@ -97,17 +99,38 @@ def asked(url: str, parameters: Sequence[tuple[str, str]], body: MultipartBody |
 
 
 def blocks_of(response: HTTPResponse) -> Iterator[bytes]:
-    """Yield an answer as it comes.
+    """Yield an answer as it comes, unpacked; some services pack it without being asked.
 
     Raises
     ------
     UnavailableError
         If it breaks off.
     """
+    unpacker = _unpacker(response)
     while block := _read(response):
-        yield block
+        yield _unpacked(unpacker, block) if unpacker is not None else block
     if response.length:
         raise UnavailableError(f"The answer broke off, {response.length:,} bytes before its end.")
+    if unpacker is not None and not unpacker.eof:
+        raise UnavailableError("The answer broke off: the end of what was packed is missing.")
+
+
+def _unpacker(response: HTTPResponse) -> Any:
+    """Return what unpacks an answer, None if it is not packed."""
+    coding = response.headers.get("Content-Encoding", "identity").strip().lower()
+    if coding in {"", "identity"}:
+        return None
+    if coding not in {"gzip", "x-gzip"}:
+        raise UnavailableError(f"The answer is packed as {coding!r}, which nobody asked for.")
+    return isal_zlib.decompressobj(GZIP_WINDOW)
+
+
+def _unpacked(unpacker: Any, block: bytes) -> bytes:
+    try:
+        unpacked: bytes = unpacker.decompress(block)
+    except isal_zlib.error as error:
+        raise UnavailableError(f"The answer cannot be unpacked: {error}.") from None
+    return unpacked
 
 
 def _read(response: HTTPResponse) -> bytes:

@@ -60,31 +60,39 @@ class FetchPolicy:
         Longest time without a byte.
     hosts : AllowedHosts
         Where addresses may be other than public.
+    agent : str
+        What the service calls itself.
     """
 
     max_bytes: int
     total_seconds: float
     idle_seconds: float = IDLE_SECONDS
     hosts: AllowedHosts = field(default_factory=AllowedHosts)
+    agent: str = f"vo-stack/{__version__}"
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        """Take it from the settings; the service's own address is allowed, for its results are tables too.
+        """Take it from the settings.
 
         Raises
         ------
         ConfigurationError
             If an entry of VO_UPLOAD_HOSTS is wrong.
         """
-        own = urlsplit(settings.public_url)
-        here = f"{own.netloc.rpartition('@')[2]}" if own.port else f"{own.netloc}:{_default_port(own.scheme)}"
         try:
-            hosts = AllowedHosts.parse((*settings.upload_hosts, here))
+            hosts = AllowedHosts.parse(settings.upload_hosts)
         except ValueError as error:
             raise ConfigurationError(
                 f"VO_UPLOAD_HOSTS: {error}.", hint='It is a list such as ["archive.local:8000", "10.1.0.0/16"].'
             ) from None
-        return cls(max_bytes=settings.max_upload, total_seconds=settings.fetch_time, hosts=hosts)
+        return cls(
+            max_bytes=settings.max_upload, total_seconds=settings.fetch_time, hosts=hosts, agent=agent_of(settings)
+        )
+
+
+def agent_of(settings: Settings) -> str:
+    """Return what a service calls itself when it fetches, by which it knows itself again."""
+    return f"vo-stack/{__version__} (UPLOAD of {settings.public_url})"
 
 
 @dataclass(frozen=True)
@@ -230,7 +238,7 @@ class _Connection(http.client.HTTPConnection):
 
     def ask(self) -> http.client.HTTPResponse:
         """Send the request and return the beginning of the answer."""
-        headers = {"Accept": "*/*", "Accept-Encoding": "gzip", "User-Agent": f"vo-stack/{__version__}"}
+        headers = {"Accept": "*/*", "Accept-Encoding": "gzip", "User-Agent": self._watch.policy.agent}
         self.request("GET", self._target.path, headers=headers)
         return self.getresponse()
 

@@ -31,6 +31,9 @@ CACHING = "private, no-cache"
 """A result never changes, but it is deleted one day and may belong to one user: a browser keeps it and asks each time
 whether it may show it still, which the ETag makes cheap."""
 
+PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+"""Of results that browsers show as pages. Cells are escaped; should one not be, nothing of it runs."""
+
 _RANGE = re.compile(r"bytes=[ \t,]*([0-9]{0,30})-([0-9]{0,30})[ \t,]*", re.IGNORECASE)
 _QUOTED = re.compile(r"""'[^']*'|"(?:[^"]|"")*"|--[^\n]*""")
 _TABLE = re.compile(r"""\b(?:FROM|JOIN)\s+((?:\w+|"(?:[^"]|"")*")(?:\s*\.\s*(?:\w+|"(?:[^"]|"")*"))*)""", re.IGNORECASE)
@@ -81,9 +84,8 @@ class StoredFileResponse(Response):
             {
                 "Accept-Ranges": "bytes",
                 "Cache-Control": CACHING,
-                "Content-Disposition": content_disposition(filename),
-                "Content-Type": content_type,
                 "ETag": f'"{etag}"',
+                **result_headers(content_type, filename),
             }
         )
         # The dates of HTTP have whole seconds.
@@ -197,6 +199,22 @@ def asked_part(header: str, size: int) -> range:
         case (first, last) if int(first) <= int(last):
             return range(min(int(first), size), min(int(last) + 1, size))
     return range(size)
+
+
+def result_headers(content_type: str, filename: str) -> dict[str, str]:
+    """Return the headers that say what a result is.
+
+    Parameters
+    ----------
+    content_type : str
+        Media type.
+    filename : str
+        Name under which a client may save it, in any script.
+    """
+    headers = {"Content-Disposition": content_disposition(filename), "Content-Type": content_type}
+    if content_type.startswith("text/html"):
+        headers["Content-Security-Policy"] = PAGE_POLICY
+    return headers
 
 
 def content_disposition(filename: str) -> str:

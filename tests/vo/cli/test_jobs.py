@@ -135,7 +135,7 @@ def test_whoever_stops_reading_sees_no_trace(service: Service, done: str) -> Non
 
 def test_a_job_is_shown(service: Service, done: str) -> None:
     text = service.vo("jobs", "show", done[:12]).stdout
-    for words in (done, f"{service.tap}/async/{done}", "COMPLETED", "result.csv", TABLES, "destruction", "evil"):
+    for words in (done, f"{service.tap}/async/{done}", "COMPLETED", "tap_schema-tables.csv", TABLES, "destruction", "evil"):
         assert words in text
     assert "\033" not in text
 
@@ -173,7 +173,7 @@ def test_following_to_the_end(service: Service) -> None:
     _, told = following.communicate(timeout=60)
     assert following.returncode == 0
     assert f"✓ {job_id[:8]} COMPLETED after" in told
-    assert "result.csv" in told
+    assert "tap_schema-tables.csv" in told
 
 
 def test_following_a_job_that_fails(service: Service) -> None:
@@ -209,7 +209,7 @@ def test_fetching(service: Service, done: str, slow: str, tmp_path: Path) -> Non
     body = ask(service, f"/tap/async/{done}/results/result").body
     service.vo("jobs", "fetch", done[:12], "--output", str(tmp_path))
     [file] = tmp_path.iterdir()
-    assert file.name == f"{done[:8]}-result.csv"
+    assert file.name == f"{done[:8]}-tap_schema-tables.csv"
     assert file.read_bytes() == body
     file.write_text("kept")
     refused = service.vo("jobs", "fetch", done, "--output", str(file), check=False)

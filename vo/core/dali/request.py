@@ -20,6 +20,8 @@ URLENCODED = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
 BLOCK_BYTES = 1 << 20
 """So much of a body is gathered before a thread reads it and writes its files."""
+INLINE_BYTES = 1 << 16
+"""So much text is decoded within milliseconds."""
 FRAME_BYTES = 1 << 20
 """What boundaries and headers of parts may have in all, beside parameters and files."""
 IDLE_SECONDS = 120.0
@@ -106,7 +108,7 @@ async def received(
     query = request.scope["query_string"]
     if len(query) > max_body:
         raise TooLargeError(f"The query string has {len(query)} bytes, the limit is {max_body}.")
-    pairs = _decode(query, "query string")
+    pairs = await _decoded(query, "query string")
     files = SentFiles()
     try:
         if request.method == "POST":
@@ -118,7 +120,13 @@ async def received(
             pairs += more
         yield Received(Parameters(pairs), files)
     finally:
-        files.close()
+        await _close(files)
+
+
+async def _close(files: SentFiles) -> None:
+    """Close files; giving a large one back to the disk takes a while."""
+    if files:
+        await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, files.close))
 
 
 async def _read_body(
@@ -139,16 +147,23 @@ async def _read_body(
         try:
             await _read_multipart(request, reader, bounds)
         except BaseException:
-            reader.files.close()
+            await _close(reader.files)
             raise
         return reader.pairs, reader.files
     if media_type in (URLENCODED, ""):
         bounds = Bounds(max_body, f"{max_body} bytes")
         body = b"".join([block async for block in _blocks(request, bounds)])
-        return _decode(body, "body"), SentFiles()
+        return await _decoded(body, "body"), SentFiles()
     raise UsageError(
         f"A body of type {media_type[:80]!r} is not understood.", hint=f"Send {URLENCODED} or {MULTIPART}."
     )
+
+
+async def _decoded(encoded: bytes, where: str) -> list[tuple[str, str]]:
+    """Decode a text, a long one in a thread: millions of escapes take half a second."""
+    if len(encoded) <= INLINE_BYTES:
+        return _decode(encoded, where)
+    return await asyncio.to_thread(_decode, encoded, where)
 
 
 def _decode(encoded: bytes, where: str) -> list[tuple[str, str]]:
@@ -191,8 +206,8 @@ async def _blocks(request: Request, bounds: Bounds) -> AsyncGenerator[bytes, Non
     announced = request.headers.get("content-length", "")
     if announced.isascii() and announced.isdigit():
         bounds.check(int(announced[:20]))
-    gathered: list[bytes] = []
-    waiting = size = 0
+    gathered = bytearray()  # a list would hold each byte of a client that sends them one by one as an object
+    size = 0
     stream = request.stream()
     try:
         while True:
@@ -200,20 +215,18 @@ async def _blocks(request: Request, bounds: Bounds) -> AsyncGenerator[bytes, Non
                 piece = await anext(stream, None)
             if piece is None:
                 break
-            gathered.append(piece)
-            waiting += len(piece)
+            gathered += piece
             size += len(piece)
             bounds.check(size)
-            if waiting >= BLOCK_BYTES:
-                yield b"".join(gathered)
+            if len(gathered) >= BLOCK_BYTES:
+                yield bytes(gathered)
                 gathered.clear()
-                waiting = 0
     except ClientDisconnect:
         raise UsageError("The client went away while it sent the body.") from None
     except TimeoutError:
         raise UsageError(f"Nothing of the body came for {IDLE_SECONDS:g} s.") from None
     if gathered:
-        yield b"".join(gathered)
+        yield bytes(gathered)
 
 
 async def _let_the_client_finish(request: Request) -> None:
