@@ -23,6 +23,7 @@ ALTER ROLE vo_tap SET default_transaction_read_only = on;
 ALTER ROLE vo_tap SET search_path = pg_catalog;
 ALTER ROLE vo_tap SET statement_timeout = '24h';
 ALTER ROLE vo_tap SET idle_in_transaction_session_timeout = '10min';
+ALTER ROLE vo_tap SET client_connection_check_interval = '2s';
 ALTER ROLE vo_tap SET lock_timeout = '30s';
 ALTER ROLE vo_tap SET temp_file_limit = '50GB';
 ALTER ROLE vo_tap SET work_mem = '64MB';

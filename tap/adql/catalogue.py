@@ -45,7 +45,7 @@ class CatalogueColumn:
     nan: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class CatalogueTable:
     """One published table; two of them are equal only if they are the same object.
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from tap.adql.catalogue import BOUND_SUFFIX, CatalogueColumn, CatalogueTable, places_by_name
 from tap.adql.syntax.ast import Identifier, Name
@@ -152,9 +152,19 @@ def _bound(column: CatalogueColumn) -> str | None:
     return identifier((column.sql_name or column.column.name) + BOUND_SUFFIX) if column.bounded else None
 
 
-@lru_cache(maxsize=1024)
+_relations: WeakKeyDictionary[CatalogueTable, Relation] = WeakKeyDictionary()
+"""Those of tables that are in a catalogue, or come with a query that runs."""
+
+
 def table_relation(table: CatalogueTable) -> Relation:
     """Return a published table as a relation."""
+    relation = _relations.get(table)
+    if relation is None:
+        relation = _relations[table] = _relation_of(table)
+    return relation
+
+
+def _relation_of(table: CatalogueTable) -> Relation:
     names = {column.column.name: _sql_name(column) for column in table.columns}
     fields = tuple(
         Field(c.column, c.sql_type, (name,), _bound(c), c.nan)

@@ -24,7 +24,7 @@ from tap.tables.conversion import convert, database_schema, with_checked_positio
 from tap.tables.footprints import footprints, with_bound_fields, with_bounds
 from tap.tables.models import PlannedColumn, TableName
 from tap.tables.sorting import sky_ordered
-from tap.tables.store import Connections, NewTable
+from tap.tables.store import Connections, NewTable, commit, executing
 from vo.core.database import connect, owner_engine
 from vo.core.errors import ServiceError, TableError
 from vo.core.settings import Settings
@@ -118,16 +118,18 @@ class _Version:
             with self._stage("load"):
                 self.schema_is_new = store.make_schema(self.connection, self.target.schema)
                 connections = stack.enter_context(closing(Connections(self.settings.conninfo())))
-                table = NewTable(stack.enter_context(connections.connected()), self.target)
+                # One transaction: with wal_level = minimal, what it loads into its own table skips the write-ahead log.
+                connection = stack.enter_context(connections.connected())
+                table = NewTable(self.target, executing(connection))
                 bounds = footprints(self.planned)
                 table.create(self.planned, bounds, comment=store.MARK)
                 schema = with_bound_fields(database_schema(self.planned), bounds)
-                table.load(schema, with_bounds(self._counted("load", batches), bounds))
+                table.load(connection, schema, with_bounds(self._counted("load", batches), bounds))
             with self._stage("index"):
                 table.build_indexes(self.position, self._unique, self.indexes)
                 table.index_regions(bounds)
                 table.finish()
-                table.commit()
+                commit(connection)
 
     def _counted(self, stage: str, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         self.report.rows = 0

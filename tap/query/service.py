@@ -116,11 +116,12 @@ class QueryService:
                     uploads.check()
             except (StaleCatalogueError, ConnectionLostError) as error:
                 stream.close()
-                # A database that restarted has emptied the tables that came with the query.
-                if attempt == 2 or (uploads is not None and isinstance(error, ConnectionLostError)):
+                if attempt == 2:
                     raise
                 if isinstance(error, ConnectionLostError):
                     self._pool.forget()
+                    if uploads is not None:  # a database that restarted since then has emptied its tables
+                        uploads.check()
                 snapshot = self._schema.refresh()
             except BaseException:
                 stream.close()

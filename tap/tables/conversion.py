@@ -72,7 +72,7 @@ def _convert(array: pa.Array, item: PlannedColumn, wanted: pa.DataType, *, nan_i
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
             reason = str(error).splitlines()[0]
             raise TableError(
-                f"Column {item.column.name} does not fit its type {item.column.datatype}: {reason}."
+                f"Column {item.query_name} does not fit its type {item.column.datatype}: {reason}."
             ) from None
     if item.factor != 1.0:
         array = pc.multiply(array, pa.scalar(item.factor, array.type))
@@ -83,13 +83,25 @@ def _convert(array: pa.Array, item: PlannedColumn, wanted: pa.DataType, *, nan_i
             array = array if not nan_is_null else pc.if_else(nan, pa.scalar(None, array.type), array)
     elif pa.types.is_list(array.type) and not pa.types.is_floating(array.type.value_type):
         if array.flatten().null_count:
+            array = _wholly_unknown_as_null(array)
+        if array.flatten().null_count:
             raise TableError(
-                f"Column {item.column.name} has an array with an unknown element; {item.column.datatype} has none.",
+                f"Column {item.query_name} has an array with an unknown element; {item.column.datatype} has none.",
                 hint="Publish it as float or double, where NaN says it, or leave the whole array out.",
             )
     elif item.column.is_text and pa.types.is_string(array.type):
         item.ascii = item.ascii and is_ascii(array)
     return array
+
+
+def _wholly_unknown_as_null(array: pa.ListArray) -> pa.ListArray:
+    """Return an array whose cells of unknown elements alone are null: VOTable's BINARY has no other null for them."""
+    whole = pa.concat_arrays([array]) if array.offset else array
+    offsets = whole.offsets.to_numpy()
+    unknown_before = np.append(0, np.cumsum(whole.values.is_null().to_numpy(zero_copy_only=False)))
+    unknown, lengths = np.diff(unknown_before[offsets]), np.diff(offsets)
+    null = whole.is_null().to_numpy(zero_copy_only=False) | ((unknown == lengths) & (lengths > 0))
+    return pa.ListArray.from_arrays(whole.offsets, whole.values, type=whole.type, mask=pa.array(null))
 
 
 def is_ascii(array: pa.StringArray) -> bool:

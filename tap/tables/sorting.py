@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import mmap
+import io
+import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
@@ -143,12 +144,30 @@ class _Spool:
         self._ends.append(self._file.tell())
 
     def read(self) -> list[Iterator[pa.RecordBatch]]:
-        """Return the runs; the file is mapped, so the system decides how much of it is in memory."""
-        if len(self._ends) == 1:
-            return []
-        content = pa.py_buffer(mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ))
+        """Return the runs, each to be read from its place; a mapped file would count as memory of the process."""
         places = zip(self._ends, self._ends[1:], strict=False)
-        return [iter(pa.ipc.open_stream(content.slice(start, end - start))) for start, end in places]
+        return [iter(pa.ipc.open_stream(_Part(self._file.fileno(), start, end))) for start, end in places]
+
+
+class _Part(io.RawIOBase):
+    """A part of a file, read without moving the file's own position."""
+
+    def __init__(self, descriptor: int, start: int, end: int) -> None:
+        super().__init__()
+        self._descriptor = descriptor
+        self._place = start
+        self._end = end
+
+    def readable(self) -> bool:
+        """Return true."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read the next bytes."""
+        wanted = min(len(buffer), self._end - self._place)
+        count = os.preadv(self._descriptor, [memoryview(buffer)[:wanted]], self._place)
+        self._place += count
+        return count
 
 
 class _Head:

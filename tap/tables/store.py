@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from urllib.parse import urlencode
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,13 +15,14 @@ from adbc_driver_postgresql import dbapi
 from tap.adql.types import string_literal
 from tap.tables.footprints import Footprints
 from tap.tables.models import PlannedColumn, TableName, sql_type
-from vo.core.database import DatabaseError, translate
+from vo.core.database import KEEPALIVE, DatabaseError, translate
 from vo.core.errors import LimitError, QueryError, ServiceError, TableError
 from vo.core.settings import TAP_ROLE
 
 INDEX_MEMORY = "256MB"
 UNIQUE_VIOLATION = "23505"
 DISK_FULL = "53100"
+TOO_LARGE = "54000"
 
 
 class Connections:
@@ -33,7 +35,8 @@ class Connections:
     """
 
     def __init__(self, conninfo: str) -> None:
-        self._conninfo = conninfo
+        # Without these a network that is cut leaves a load waiting for ever.
+        self._conninfo = conninfo + ("&" if "?" in conninfo else "?") + urlencode(KEEPALIVE)
         self._first: dbapi.Connection | None = None
         self._lock = threading.Lock()
 
@@ -68,22 +71,19 @@ class Connections:
 
 
 class NewTable:
-    """The next version of a table while it is being made, in one transaction.
-
-    Nobody sees it and nothing remains of it unless it is committed. PostgreSQL knows that too: with
-    ``wal_level = minimal`` what is loaded and indexed in the transaction that made the table skips the write-ahead log.
+    """A table while it is being made.
 
     Parameters
     ----------
-    connection : adbc_driver_postgresql.dbapi.Connection
-        As the owner, not in autocommit; its transaction is the table's.
     target : TableName
         The physical table.
+    execute : callable
+        Runs a statement as the owner, in a transaction, and raises a ServiceError where the database refuses it.
     """
 
-    def __init__(self, connection: dbapi.Connection, target: TableName) -> None:
-        self._connection = connection
+    def __init__(self, target: TableName, execute: Callable[[str], None]) -> None:
         self._target = target
+        self._execute = execute
         self._name = f"{_quoted(target.schema)}.{_quoted(target.table)}"
 
     def create(
@@ -111,8 +111,8 @@ class NewTable:
         self._execute(f"CREATE {kind} {self._name} ({columns}) WITH (autovacuum_freeze_min_age = 0)")
         self._execute(f"COMMENT ON TABLE {self._name} IS {string_literal(comment)}")
 
-    def load(self, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
-        """Stream batches into it by COPY in binary.
+    def load(self, connection: dbapi.Connection, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
+        """Stream batches into it by COPY in binary, in the connection's transaction.
 
         Raises
         ------
@@ -131,12 +131,12 @@ class NewTable:
 
         reader = pa.RecordBatchReader.from_batches(schema, watched())
         try:
-            with self._connection.cursor() as cursor:
+            with connection.cursor() as cursor:
                 cursor.adbc_ingest(self._target.table, reader, mode="append", db_schema_name=self._target.schema)
         except DatabaseError as error:
             if failure is not None:
                 raise failure from None
-            raise _explained(error) from error
+            raise explained(error) from error
 
     def build_indexes(
         self, position: tuple[str, str] | None, unique: Iterable[str], further: Iterable[Iterable[str]]
@@ -180,19 +180,32 @@ class NewTable:
         self._execute(f"ANALYZE {self._name}")
         self._execute(f"GRANT SELECT ON {self._name} TO {_quoted(TAP_ROLE)}")
 
-    def commit(self) -> None:
-        """Keep it, and all else of the transaction."""
-        try:
-            self._connection.commit()
-        except DatabaseError as error:
-            raise _explained(error) from error
 
-    def _execute(self, statement: str) -> None:
+def executing(connection: dbapi.Connection) -> Callable[[str], None]:
+    """Return what runs statements on a connection, in its transaction."""
+
+    def execute(statement: str) -> None:
         try:
-            with self._connection.cursor() as cursor:
+            with connection.cursor() as cursor:
                 cursor.execute(statement)
         except DatabaseError as error:
-            raise _explained(error) from error
+            raise explained(error) from error
+
+    return execute
+
+
+def commit(connection: dbapi.Connection) -> None:
+    """Keep what a connection's transaction has done.
+
+    Raises
+    ------
+    ServiceError
+        Why it cannot be kept.
+    """
+    try:
+        connection.commit()
+    except DatabaseError as error:
+        raise explained(error) from error
 
 
 def _as_the_driver_reads(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -217,7 +230,8 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _explained(error: BaseException) -> ServiceError:
+def explained(error: BaseException) -> ServiceError:
+    """Return what the database refused, in words for whoever sent the data."""
     text = str(error)
     state = getattr(error, "sqlstate", None)
     if state == UNIQUE_VIOLATION:
@@ -225,6 +239,11 @@ def _explained(error: BaseException) -> ServiceError:
         return TableError(f"A column that should be unique is not: {detail[1] if detail else text}")
     if state == DISK_FULL or "No space left" in text:
         return LimitError("The disk of the database is full; nothing was changed.")
+    if state == TOO_LARGE and "row is too big" in text:
+        return TableError(
+            "A row is too large for the database, which gives it 8 kB: 8 bytes for each number, 18 for a long text.",
+            hint="Leave columns out, or divide the table in two.",
+        )
     translated = translate(error)
     if isinstance(translated, QueryError):
         return TableError(f"The database refused the data: {translated.message}")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from traceback import clear_frames
 
 import numpy as np
 import pyarrow as pa
@@ -18,13 +21,14 @@ from tap.tables.conversion import convert, database_schema
 from tap.tables.footprints import with_bound_fields, with_bounds
 from tap.tables.models import PlannedColumn
 from tap.tables.sorting import sky_ordered
-from tap.tables.store import Connections, NewTable
+from tap.tables.store import Connections, NewTable, commit
 from tap.upload.models import SentFiles, Upload
 from tap.upload.plan import ROW_NUMBER, UploadPlan
+from tap.upload.session import Session, alive
 from tap.upload.sources import Sources
 from tap.upload.store import LOCK_SPACE, LOCK_TIMEOUT, TableBooks, physical_name
 from vo.core.callers import Caller
-from vo.core.database import DatabaseError, translate
+from vo.core.database import DatabaseError
 from vo.core.errors import LimitError, ServiceError, TableError, UnavailableError
 from vo.core.limits import Limits, time_reached
 from vo.core.scratch import free_scratch
@@ -37,6 +41,9 @@ BOOKED_EVERY = 64 * 2**20
 """Bytes loaded between two looks at what the caller and the disk have left."""
 SAMPLE = 20
 """Of an upload's rows the planner has to know how many there are, and little else (unit: 300 rows)."""
+UNPACKED_ALWAYS = 512 * 2**20
+UNPACKED_TIMES = 200
+"""A file may become so many bytes, or so many times its own: tables pack ten times, bombs a thousand times."""
 MARK = "a table that came with a query"
 
 _ROW_NUMBERS = PlannedColumn(Column(ROW_NUMBER, Datatype.LONG), -1, ROW_NUMBER)
@@ -90,9 +97,9 @@ class UploadedTables:
         self._files = files
         self._caller = caller
         self._seconds = seconds
-        self._deadline = time.monotonic() + seconds
-        self._held = ExitStack()
-        self._connection: dbapi.Connection | None = None
+        self._deadline = float("inf")
+        self._session: Session | None = None
+        self._copying: dbapi.Connection | None = None
         self._entered: list[int] = []
         self._cancelled = threading.Event()
 
@@ -107,60 +114,53 @@ class UploadedTables:
         """
         service = self._service
         numbers = service.books.numbers(len(self._uploads))
-        connection = self._held.enter_context(service.connections.connected())
-        self._connection = connection
-        try:
-            self._hold(connection, numbers)
-            service.books.enter(numbers, self._uploads, self._caller)
-            self._entered = numbers
-            plans = []
-            for number, upload in zip(numbers, self._uploads, strict=True):
-                with _told_of(upload):
-                    plans.append(self._load_one(connection, number, upload))
-            connection.commit()
-        except DatabaseError as error:
-            raise translate(error) from error
-        for number, plan in zip(numbers, plans, strict=True):
-            service.books.measure(number, self._caller.account, rows=plan.rows)
+        self._deadline = time.monotonic() + self._seconds
+        self._session = session = Session(service.settings)
+        for number in numbers:
+            session.execute(f"SELECT pg_advisory_lock({LOCK_SPACE}, {number})")
+        session.execute(f"SET statement_timeout = '{self._seconds}s'")
+        session.commit()
+        service.books.enter(numbers, self._uploads, self._caller)
+        self._entered = numbers
+        plans = []
+        for number, upload in zip(numbers, self._uploads, strict=True):
+            with _told_of(upload):
+                plans.append(self._load_one(session, number, upload))
         self.tables = tuple(plan.table() for plan in plans)
+        for number, upload, plan in zip(numbers, self._uploads, plans, strict=True):
+            with _told_of(upload):
+                service.books.measure(number, self._caller.account, rows=plan.rows)
 
     def check(self) -> None:
         """Raise an UnavailableError if the database restarted since the tables were loaded: it has emptied them."""
-        if self._connection is not None:
-            try:
-                _run(self._connection, "SELECT 1")
-            except DatabaseError as error:
-                raise UnavailableError("The database restarted.", hint="Send the query again.") from error
+        if self._session is not None and not alive(self._session):
+            raise UnavailableError("The database restarted.", hint="Send the query again.")
 
     def cancel(self) -> None:
         """Make a running `load` end soon; called from any thread, also repeatedly."""
         self._cancelled.set()
-        connection = self._connection
-        if connection is not None:
+        if (session := self._session) is not None:
+            session.cancel()
+        if (copying := self._copying) is not None:
             with suppress(*DatabaseError):
-                connection.adbc_cancel()
+                copying.adbc_cancel()
 
     def close(self) -> None:
         """Drop the tables; what does not go at once, the next sweep drops."""
-        connection, self._connection = self._connection, None
-        if connection is not None and self._entered:
-            with suppress(*DatabaseError, ServiceError):
-                connection.rollback()
-                if self.tables:
-                    names = ", ".join(str(physical_name(number)) for number in self._entered)
-                    _run(connection, f"SET lock_timeout = '{LOCK_TIMEOUT}'")
-                    _run(connection, f"DROP TABLE IF EXISTS {names}")
-                    connection.commit()
+        session, self._session = self._session, None
+        if session is None:
+            return
+        if self._entered:
+            with suppress(ServiceError):
+                session.rollback()
+                names = ", ".join(str(physical_name(number)) for number in self._entered)
+                session.execute(f"SET lock_timeout = '{LOCK_TIMEOUT}'")
+                session.execute(f"DROP TABLE IF EXISTS {names}")
+                session.commit()
                 self._service.books.forget(self._entered)
-        self._held.close()
+        session.close()
 
-    def _hold(self, connection: dbapi.Connection, numbers: Sequence[int]) -> None:
-        for number in numbers:
-            _run(connection, f"SELECT pg_advisory_lock({LOCK_SPACE}, {number})")
-        _run(connection, f"SET statement_timeout = '{self._seconds}s'")
-        connection.commit()
-
-    def _load_one(self, connection: dbapi.Connection, number: int, upload: Upload) -> UploadPlan:
+    def _load_one(self, session: Session, number: int, upload: Upload) -> UploadPlan:
         limits = self._service.limits
         with ExitStack() as stack:
             file = stack.enter_context(self._service.sources.open(upload, self._files, self._caller, self._check))
@@ -168,11 +168,7 @@ class UploadedTables:
                 Path(file.path),
                 name=file.file_name,
                 media_type=file.media_type,
-                limits=TableLimits(
-                    columns=limits.max_upload_columns,
-                    rows=limits.max_upload_rows,
-                    unpacked_bytes=limits.upload_space,
-                ),
+                limits=_reading_limits(limits, os.stat(file.path).st_size),
             )
             plan = UploadPlan.of(upload.full_name, physical_name(number), stream.columns)
             batches = self._counted(number, plan, stream)
@@ -182,15 +178,28 @@ class UploadedTables:
                 numbered = _numbered(_seen_on_sky(batches, plan))
                 folder = self._service.settings.scratch_folder
                 batches = stack.enter_context(sky_ordered(numbered, plan.position, folder))
-            table = NewTable(connection, plan.target)
+            table = NewTable(plan.target, session.execute)
             table.create(planned, plan.bounds, comment=MARK, lasting=False)
-            schema = with_bound_fields(database_schema(planned), plan.bounds)
-            table.load(schema, self._checked(with_bounds(batches, plan.bounds)))
+            session.commit()
+            self._copy(table, planned, plan, batches)
             self._check()
             table.build_indexes(plan.position if plan.on_sky else None, (), ())
             table.index_regions(plan.bounds)
             table.finish(sample=SAMPLE)
+            session.commit()
         return plan
+
+    def _copy(
+        self, table: NewTable, planned: list[PlannedColumn], plan: UploadPlan, batches: Iterator[pa.RecordBatch]
+    ) -> None:
+        schema = with_bound_fields(database_schema(planned), plan.bounds)
+        with self._service.connections.connected() as connection:
+            self._copying = connection
+            try:
+                table.load(connection, schema, self._checked(with_bounds(batches, plan.bounds)))
+                commit(connection)
+            finally:
+                self._copying = None
 
     def _counted(self, number: int, plan: UploadPlan, stream: TableStream) -> Iterator[pa.RecordBatch]:
         """Yield the rows in the database's types, within the limits."""
@@ -218,14 +227,38 @@ class UploadedTables:
             raise time_reached(self._seconds, self._service.limits.max_job_time)
 
 
+@dataclass(frozen=True, slots=True)
+class _ReadingLimits(TableLimits):
+    """Limits of a file that is unpacked on the disk of temporary files."""
+
+    least_free: Limits | None = None
+
+    def check_unpacked(self, size: int) -> None:
+        """Raise an error if a file has become too much, for itself or for the disk."""
+        TableLimits.check_unpacked(self, size)
+        if self.least_free is not None:
+            self.least_free.check_disk(free_scratch())
+
+
+def _reading_limits(limits: Limits, size: int) -> TableLimits:
+    return _ReadingLimits(
+        columns=limits.max_upload_columns,
+        rows=limits.max_upload_rows,
+        unpacked_bytes=min(limits.upload_space, max(UNPACKED_ALWAYS, UNPACKED_TIMES * size)),
+        least_free=limits,
+    )
+
+
 @contextmanager
 def _told_of(upload: Upload) -> Iterator[None]:
     """Say which table an error is about."""
     try:
         yield
     except TableError as error:
+        clear_frames(error.__traceback__)  # they hold files open that nobody reads any more
         raise TableError(f"Upload {upload.name}: {error.message}", hint=error.hint) from error
     except LimitError as error:
+        clear_frames(error.__traceback__)
         raise type(error)(f"Upload {upload.name}: {error.message}", hint=error.hint) from error
 
 
@@ -246,10 +279,3 @@ def _seen_on_sky(batches: Iterator[pa.RecordBatch], plan: UploadPlan) -> Iterato
         if plan.on_sky and pc.all(known).as_py() is False:
             plan.on_sky = False
         yield batch
-
-
-def _run(connection: dbapi.Connection, statement: str) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(statement)
-        if statement.startswith("SELECT"):
-            cursor.fetchall()

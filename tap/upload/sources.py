@@ -11,6 +11,7 @@ from tap.upload.models import SentFile, SentFiles, Upload
 from vo.core.callers import Caller
 from vo.core.errors import ParameterError
 from vo.core.fetch import FetchPolicy, fetch
+from vo.core.scratch import ScratchBooks
 
 OwnFiles = Callable[[str, Caller], AbstractContextManager[SentFile] | None]
 """Opens what an address of this very service stands for; None where it is none."""
@@ -32,11 +33,14 @@ class Sources:
         From where files may be fetched.
     own : callable
         Opens stored results of this service, which need no fetching.
+    scratch : ScratchBooks
+        Counts what is fetched while it is here.
     """
 
-    def __init__(self, policy: FetchPolicy, own: OwnFiles) -> None:
+    def __init__(self, policy: FetchPolicy, own: OwnFiles, scratch: ScratchBooks) -> None:
         self._policy = policy
         self._own = own
+        self._scratch = scratch
 
     @contextmanager
     def open(self, upload: Upload, files: SentFiles, caller: Caller, check: Callable[[], object]) -> Iterator[SentFile]:
@@ -62,8 +66,8 @@ class Sources:
             with own as file:
                 yield file
             return
-        with tempfile.TemporaryFile() as fetched:
-            found = fetch(upload.uri, fetched, policy=self._policy, cancelled=lambda: bool(check()))
+        with self._scratch.taking(caller.account) as take, tempfile.TemporaryFile() as fetched:
+            found = fetch(upload.uri, fetched, policy=self._policy, cancelled=lambda: bool(check()), take=take)
             fetched.flush()
             name = found.final_url.partition("?")[0].rpartition("/")[2]
             yield _FetchedFile(f"/proc/self/fd/{fetched.fileno()}", name, found.media_type)

@@ -7,7 +7,7 @@ with the session, however that ends. A table that is kept until its owner remove
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import structlog
 from sqlalchemy import Connection, Engine, text
@@ -33,21 +33,24 @@ log = structlog.get_logger()
 
 _NUMBERS = text("SELECT nextval('vo.caller_table_id') FROM generate_series(1, :count)")
 _ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(:space, hashtext(:account))")
-_USED = text("SELECT coalesce(sum(bytes), 0) FROM vo.caller_tables WHERE account = :account")
+_HELD = """
+    EXISTS (
+        SELECT FROM pg_locks AS l
+        WHERE l.locktype = 'advisory' AND l.classid = :space AND l.objid = t.table_id
+          AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    )
+"""
+_USED = text(f"""
+    SELECT coalesce(sum(t.bytes), 0) FROM vo.caller_tables AS t
+    WHERE t.account = :account AND (t.kept OR {_HELD})
+""")  # noqa: S608
 _INSERT = text("""
     INSERT INTO vo.caller_tables (table_id, account, owner, name) VALUES (:table_id, :account, :owner, :name)
 """)
 _GROW = text("UPDATE vo.caller_tables SET bytes = :bytes, row_count = :rows WHERE table_id = :table_id")
 _SIZE = text("SELECT coalesce(pg_total_relation_size(to_regclass(:name)), 0)")
 _FORGET = text("DELETE FROM vo.caller_tables WHERE table_id = ANY(:numbers)")
-_ENDED = text("""
-    SELECT t.table_id FROM vo.caller_tables AS t
-    WHERE NOT t.kept AND NOT EXISTS (
-        SELECT FROM pg_locks AS l
-        WHERE l.locktype = 'advisory' AND l.classid = :space AND l.objid = t.table_id
-          AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-    )
-""")
+_ENDED = text(f"SELECT t.table_id FROM vo.caller_tables AS t WHERE NOT t.kept AND NOT {_HELD}")  # noqa: S608
 
 
 def sweep_uploads(settings: Settings) -> int:
@@ -128,18 +131,20 @@ class TableBooks:
         """Drop tables that ended with a session that could not do it; return how many."""
         with self._transaction() as connection:
             ended = list(connection.execute(_ENDED, {"space": LOCK_SPACE}).scalars())
+        swept = 0
         for number in ended:
-            with self._transaction() as connection:
+            with suppress(UnavailableError), self._transaction() as connection:  # some backend reads it still
                 connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"))
                 connection.execute(text(f"DROP TABLE IF EXISTS {physical_name(number)}"))
                 connection.execute(_FORGET, {"numbers": [number]})
-        if ended:
-            log.info("uploads.swept", tables=len(ended))
-        return len(ended)
+                swept += 1
+        if swept:
+            log.info("uploads.swept", tables=swept)
+        return swept
 
     def _check_space(self, connection: Connection, account: str) -> None:
         connection.execute(_ONE_AT_A_TIME, {"space": ACCOUNT_LOCK, "account": account})
-        used = int(connection.execute(_USED, {"account": account}).scalar_one())
+        used = int(connection.execute(_USED, {"account": account, "space": LOCK_SPACE}).scalar_one())
         self._limits.check_upload_space(used)
 
     @contextmanager

@@ -108,12 +108,6 @@ def test_a_large_result(service: Service) -> None:
     assert float(magnitudes) == pytest.approx(float(total), rel=1e-5)
 
 
-def test_an_upload_is_refused_in_words(service: Service) -> None:
-    result = tapquery(service, "SELECT * FROM tap_upload.t", "nupload=1", "upload1=:loop:3", "upname1=t")
-    assert result.returncode != 0
-    assert "this service takes no uploaded tables" in result.stderr
-
-
 def test_resume_while_it_runs(service: Service) -> None:
     path = create(service, SECONDS)
     result = stilts("tapresume", f"joburl={service.url}{path}", "poll=100", "delete=never", "ofmt=csv-noheader")

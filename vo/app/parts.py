@@ -82,7 +82,7 @@ def build(settings: Settings) -> Parts:
         schema=schema,
         pool=pool,
         queries=QueryHandlers(
-            QueryService(schema, pool, rulings, limits, uploads(settings, engine, jobs)),
+            QueryService(schema, pool, rulings, limits, uploads(settings, engine, jobs, scratch)),
             QueryPages(page_environment(settings, "tap"), schema, examples),
             settings,
             scratch,
@@ -106,7 +106,8 @@ def build_queries(settings: Settings) -> Iterator[QueryService]:
     """Build what runs one query at a time, as a synchronous one; its connections are closed at the end."""
     engine = owner_engine(settings)
     pool = ArrowPool(settings.conninfo(TAP_ROLE), size=1, wait=settings.queue_time, statement_time=settings.sync_time)
-    tables = uploads(settings, engine, tap_jobs(settings, JobStore(engine)))
+    scratch = ScratchBooks(Limits.of(settings))
+    tables = uploads(settings, engine, tap_jobs(settings, JobStore(engine)), scratch)
     try:
         yield QueryService(
             SchemaService(engine, settings.conninfo()),
@@ -144,7 +145,8 @@ def build_worker(settings: Settings, *, slots: int) -> WorkerParts:
         statement_time=settings.max_job_time + 60,
     )
     own_jobs = tap_jobs(settings, JobStore(engine))
-    queries = QueryService(schema, pool, dialect(settings), limits, uploads(settings, engine, own_jobs))
+    tables = uploads(settings, engine, own_jobs, ScratchBooks(limits))
+    queries = QueryService(schema, pool, dialect(settings), limits, tables)
     worker = Worker(
         Queue(engine),
         [QueryJobs(queries, settings)],
@@ -169,12 +171,12 @@ def tap_jobs(settings: Settings, store: JobStore) -> Jobs:
     )
 
 
-def uploads(settings: Settings, engine: Engine, jobs: Jobs) -> UploadService:
+def uploads(settings: Settings, engine: Engine, jobs: Jobs, scratch: ScratchBooks) -> UploadService:
     """Build what loads the tables that come with queries."""
     limits = Limits.of(settings)
     policy = FetchPolicy.of(settings)
     own = OwnResults(jobs, f"{settings.public_url}/tap/async/")
-    return UploadService(settings, TableBooks(engine, limits), Sources(policy, own.open), limits)
+    return UploadService(settings, TableBooks(engine, limits), Sources(policy, own.open, scratch), limits)
 
 
 def dialect(settings: Settings) -> Dialect:

@@ -15,6 +15,7 @@ import structlog
 import uvicorn
 
 from vo.app.main import create_app
+from vo.app.protocol import BoundedProtocol
 from vo.core.errors import ServiceError
 from vo.core.logs import configure_logs
 from vo.core.scratch import use_scratch
@@ -76,7 +77,7 @@ def serve(settings: Settings) -> None:
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=BoundedProtocol,
         log_config=None,
         access_log=False,
         server_header=False,

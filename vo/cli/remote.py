@@ -8,7 +8,7 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlencode, urlsplit
 
 from isal import isal_zlib
@@ -23,6 +23,7 @@ BLOCK_BYTES = 1 << 20
 PATIENCE = 3600.0
 """Seconds without a byte after which a service is given up."""
 _LONGEST_ERROR = 1 << 16
+_DAMAGED = cast("type[Exception]", isal_zlib.error)
 
 
 def sync_url(url: str) -> str:
@@ -128,7 +129,7 @@ def _unpacker(response: HTTPResponse) -> Any:
 def _unpacked(unpacker: Any, block: bytes) -> bytes:
     try:
         unpacked: bytes = unpacker.decompress(block)
-    except isal_zlib.error as error:
+    except _DAMAGED as error:
         raise UnavailableError(f"The answer cannot be unpacked: {error}.") from None
     return unpacked
 

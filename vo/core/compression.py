@@ -94,8 +94,10 @@ class _Answer:
     async def _begin(self, start: Message, first: Message) -> Message:
         """Send the start, and return the first block as it has to be sent."""
         headers = MutableHeaders(raw=list(start["headers"]))
-        if start["status"] == 304 and self.known_packed:
-            _mark_etag(headers)
+        if start["status"] == 304:  # says so without the media type
+            headers.add_vary_header("Accept-Encoding")
+            if self.known_packed:
+                _mark_etag(headers)
         if is_compressible(headers):
             headers.add_vary_header("Accept-Encoding")
             if self._packing and start["status"] not in BODILESS:

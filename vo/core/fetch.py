@@ -23,6 +23,7 @@ from urllib.parse import quote, urljoin, urlsplit
 from vo import __version__
 from vo.core.errors import ConfigurationError, LimitError, ServiceError, TooLargeError, UnavailableError, UsageError
 from vo.core.hosts import HOST_NAME, AllowedHosts, is_public
+from vo.core.scratch import unlimited
 from vo.core.settings import Settings
 
 REDIRECTIONS = 5
@@ -114,7 +115,14 @@ class Fetched:
     final_url: str
 
 
-def fetch(url: str, into: IO[bytes], *, policy: FetchPolicy, cancelled: Callable[[], bool]) -> Fetched:
+def fetch(
+    url: str,
+    into: IO[bytes],
+    *,
+    policy: FetchPolicy,
+    cancelled: Callable[[], bool],
+    take: Callable[[int], None] = unlimited,
+) -> Fetched:
     """Write what a URL names into a file; blocks.
 
     Parameters
@@ -127,6 +135,8 @@ def fetch(url: str, into: IO[bytes], *, policy: FetchPolicy, cancelled: Callable
         What may be fetched.
     cancelled : callable
         Asked from time to time; true ends the fetch soon. Only a name server that does not answer is waited for.
+    take : callable
+        Told the size of each piece before it is written; what it raises ends the fetch.
 
     Raises
     ------
@@ -149,7 +159,7 @@ def fetch(url: str, into: IO[bytes], *, policy: FetchPolicy, cancelled: Callable
                 answer = connection.ask()
                 watch.check_on_time()
                 if answer.status not in REDIRECTING:
-                    return _save(answer, into, current, watch)
+                    return _save(answer, into, current, watch, take)
                 location = answer.getheader("Location")
             except (OSError, http.client.HTTPException) as error:
                 raise watch.failed(_trouble(error)) from None
@@ -332,7 +342,9 @@ class _Reading(io.RawIOBase):
                     ) from None
 
 
-def _save(answer: http.client.HTTPResponse, into: IO[bytes], url: str, watch: _Watch) -> Fetched:
+def _save(
+    answer: http.client.HTTPResponse, into: IO[bytes], url: str, watch: _Watch, take: Callable[[int], None]
+) -> Fetched:
     if answer.status != 200:
         raise watch.failed(f"the server answered {answer.status} {answer.reason[:80]}".rstrip())
     coding = (answer.getheader("Content-Encoding") or "identity").strip().lower()
@@ -345,6 +357,7 @@ def _save(answer: http.client.HTTPResponse, into: IO[bytes], url: str, watch: _W
     while count := answer.readinto(block):
         size += count
         watch.check_size(size)
+        take(count)
         try:
             into.write(block[:count])
         except OSError as error:

@@ -20,6 +20,10 @@ Take = Callable[[int], None]
 """Told of every piece of a file before it is written; raises when there is no room for it."""
 
 
+def unlimited(size: int) -> None:
+    """Take any piece of a file."""
+
+
 def use_scratch(settings: Settings) -> None:
     """Have this process make its temporary files in the folder of the settings.
 

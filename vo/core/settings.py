@@ -59,7 +59,7 @@ class Settings(BaseSettings):
 
     cors_origins: tuple[str, ...] = ("*",)
     """Web pages that may use the service from their scripts: origins such as ``["https://portal.example.org"]``, ``*``
-    for all of them. It has no cookies, so that a page gets no more than anybody."""
+    for all of them. There are no cookies; the list of the jobs of a visitor's address is for pages named here alone."""
 
     title: str = "Virtual Observatory service"
     """Name of the service on its front page."""

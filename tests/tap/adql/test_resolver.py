@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+from dataclasses import replace
+from weakref import ref
+
 import pytest
 
 from tap.adql import FEATURES, ADQLError, Catalogue, Dialect, features, translate
@@ -23,6 +27,15 @@ def test_the_limit_is_the_smaller_one(catalogue: Catalogue) -> None:
     assert translate("SELECT TOP 5 ra FROM bright", catalogue, limit=10).sql.endswith("LIMIT 5")
     assert translate("SELECT TOP 50 ra FROM bright OFFSET 3", catalogue, limit=10).sql.endswith("LIMIT 10 OFFSET 3")
     assert translate("SELECT ra FROM bright UNION SELECT dec FROM bright", catalogue, limit=7).sql.endswith("LIMIT 7")
+
+
+def test_tables_of_a_query_are_forgotten_with_it(catalogue: Catalogue) -> None:
+    extended = catalogue.extended([replace(STARS, name="tap_upload.mine")])
+    seen = ref(extended.tables[-1])
+    assert translate("SELECT * FROM TAP_UPLOAD.mine", extended).tables == {"tap_upload.mine"}
+    del extended
+    gc.collect()
+    assert seen() is None
 
 
 ERRORS = [

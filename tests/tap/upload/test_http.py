@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import gzip
+import http.client
 import io
 import json
+import select
+import socket
 import subprocess
+from contextlib import ExitStack
 from pathlib import Path
+from urllib.parse import urlencode
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from tests.conftest import Service
-from tests.tap.asking import adql, assert_error
-from tests.tap.upload.conftest import Elsewhere
+from tests.conftest import Service, wait_until
+from tests.tap.asking import adql, ask, assert_error
+from tests.tap.upload.conftest import MIB, Elsewhere
 from tests.tap.upload.sending import parquet, send
 from tests.uws.processes import JobService
 from tests.vo.core.tables.writers.samples import ARRAYS, SCALARS, batch_of, columns_of_sample, write
+from vo.core.fetch import agent_of
+from vo.core.settings import Settings
 from vo.core.tables import Column, Datatype, schema_of
 
 BOTH = "SELECT COUNT(*) AS n FROM TAP_UPLOAD.a AS a JOIN TAP_UPLOAD.b AS b ON a.id = b.id"
@@ -28,6 +35,7 @@ FORMS: list[list[str]] = [
     ["UPLOAD=TAP_UPLOAD.a,param:one;b,param:two;"],
     ["UPLOAD=b,param:two;a,param:one", "UPLOAD=b,param:two"],
 ]
+FRONTIER = "frontier"
 COLUMNS = (Column("id", Datatype.LONG), Column("x", Datatype.DOUBLE, unit="deg"), Column("name", Datatype.CHAR, "*"))
 
 
@@ -126,8 +134,48 @@ def test_addresses_that_do_not_work(own: JobService, elsewhere: Elsewhere) -> No
 
     refusal(f"http://{elsewhere.host}/nothing.vot", "404")
     refusal("http://127.0.0.1:65000/stars.vot", "127.0.0.1 is not a public host")
-    refusal(f"{own.url}/tap/capabilities", "Upload t: ")
+    refusal(f"{own.url}/metrics", "is not a public host")  # its results are read where they are, without HTTP
     refusal(elsewhere.put("page.html", b"<html><body>no table</body></html>"), "Upload t: ")
+
+
+def test_a_query_does_not_wait_for_one_that_it_has_sent(own: JobService) -> None:
+    """Each would hold a slot and wait for another until none is left."""
+    agent = agent_of(Settings(home=Path("/"), port=own.port))
+    target = "/tap/sync?" + urlencode({"LANG": "ADQL", "QUERY": "SELECT 1 AS one FROM tap_schema.schemas"})
+    assert ask(own, target).status == 200
+    assert_error(ask(own, target, headers={"User-Agent": agent}), 400, "Run that one as a job")
+
+
+def test_what_forms_send_is_counted(own: JobService) -> None:
+    """Of three files on their way two come to the same process, and have no room there."""
+    size = 40 * MIB
+    content = part_of("mytable") + bytes(size)
+    head = f"POST /query HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary={FRONTIER}\r\n"
+    with ExitStack() as stack:
+        connections = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", own.port), timeout=60)) for _ in range(3)
+        ]
+        for connection in connections:
+            connection.sendall(f"{head}Content-Length: {len(content) + 1000}\r\n\r\n".encode() + content)
+        answered, _, _ = select.select(connections, [], [], 60)
+        answer = http.client.HTTPResponse(answered[0])
+        answer.begin()
+        assert (answer.status, "Your uploaded tables take" in answer.read().decode()) == (403, True)
+
+
+def test_what_is_fetched_is_counted(own: JobService, elsewhere: Elsewhere) -> None:
+    """A form on its way leaves no room for what is fetched by the same process."""
+    address = elsewhere.put("large.csv", b"id\n" + b"1234567\n" * (5 * MIB))
+    content = part_of("mytable") + bytes(40 * MIB)
+    head = f"POST /query HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary={FRONTIER}\r\n"
+    parameters = {"LANG": "ADQL", "QUERY": "SELECT TOP 1 id FROM TAP_UPLOAD.t", "UPLOAD": f"t,{address}"}
+    with socket.create_connection(("127.0.0.1", own.port), timeout=60) as connection:
+        connection.sendall(f"{head}Content-Length: {len(content) + 1000}\r\n\r\n".encode() + content)
+        wait_until(lambda: "Your uploaded tables take" in own.post("/tap/sync", parameters).text, "it has no room")
+
+
+def part_of(name: str) -> bytes:
+    return f'--{FRONTIER}\r\nContent-Disposition: form-data; name="{name}"; filename="{name}"\r\n\r\n'.encode()
 
 
 def test_a_part_that_did_not_come(service: Service) -> None:

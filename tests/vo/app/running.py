@@ -11,13 +11,15 @@ from starlette.applications import Starlette
 
 from tests.conftest import free_port
 from tests.tap.asking import eventually
+from vo.app.protocol import BoundedProtocol
 
 
 @contextmanager
 def running(app: Starlette) -> Iterator[int]:
     """Serve an application over HTTP and give its port."""
     port = free_port()
-    server = uvicorn.Server(uvicorn.Config(app, port=port, loop="uvloop", http="httptools", ws="none", log_config=None))
+    config = uvicorn.Config(app, port=port, loop="uvloop", http=BoundedProtocol, ws="none", log_config=None)
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

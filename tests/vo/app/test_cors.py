@@ -21,7 +21,6 @@ ENDPOINTS = [
     ("GET", "/tap/tables", 200),
     ("GET", "/tap/examples", 200),
     ("GET", "/tap/sync", 400),
-    ("GET", "/tap/async", 200),
     ("POST", "/tap/async", 303),
     ("GET", "/tap/async/none", 404),
     ("PUT", "/tap/sync", 405),
@@ -43,6 +42,13 @@ def test_everything_may_be_read(service: Service, method: str, target: str, stat
         assert {"Location", "Content-Disposition", "ETag", "Content-Range", "Content-Length", "X-Request-Id"} <= exposed
         assert answer.headers["Access-Control-Allow-Credentials"] is None
         assert "Origin" not in (answer.headers["Vary"] or "")
+
+
+@pytest.mark.parametrize("target", ["/tap/async", "/tap/async/", "/tap/async?LAST=1"])
+def test_the_jobs_of_the_visitors_address_may_not_be_listed(service: Service, target: str) -> None:
+    """Who knows the id of an anonymous job may delete it."""
+    answer = ask(service, target, headers={"Origin": ORIGIN})
+    assert (answer.status, answer.headers["Access-Control-Allow-Origin"]) == (200, None)
 
 
 def test_what_is_the_operators_may_not(service: Service) -> None:

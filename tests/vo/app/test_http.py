@@ -55,6 +55,12 @@ def test_every_answer_names_software_and_request(service: Service) -> None:
         assert re.fullmatch(r"vo-stack/\d+\.\d+\.\d+", answer.headers["Server"])
         assert re.fullmatch(r"[0-9a-f]{12}", answer.headers["X-Request-Id"])
         assert len(answer.headers.get_all("Server") or []) == 1
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_results_that_are_pages_run_nothing(service: Service) -> None:
+    assert "default-src 'none'" in ask(service, f"{QUERY}&FORMAT=html").headers["Content-Security-Policy"]
+    assert ask(service, f"{QUERY}&FORMAT=csv").headers["Content-Security-Policy"] is None
 
 
 def test_pages_of_other_origins_may_ask(service: Service) -> None:

@@ -135,7 +135,8 @@ def test_whoever_stops_reading_sees_no_trace(service: Service, done: str) -> Non
 
 def test_a_job_is_shown(service: Service, done: str) -> None:
     text = service.vo("jobs", "show", done[:12]).stdout
-    for words in (done, f"{service.tap}/async/{done}", "COMPLETED", "tap_schema-tables.csv", TABLES, "destruction", "evil"):
+    file = "tap_schema-tables.csv"
+    for words in (done, f"{service.tap}/async/{done}", "COMPLETED", file, TABLES, "destruction", "evil"):
         assert words in text
     assert "\033" not in text
 

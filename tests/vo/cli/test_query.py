@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -168,6 +170,30 @@ def test_what_other_services_say_is_told() -> None:
             list(blocks_of(response))
     with pytest.raises(UnavailableError, match="refused"), asked(url, []):
         pass
+
+
+def test_answers_that_are_packed_are_unpacked() -> None:
+    content = b"a,b\n" + b"1,2\n" * 100_000
+    sent = gzip.compress(content)
+
+    def pack(handler: BaseHTTPRequestHandler, *, coding: str = "gzip") -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Encoding", coding)
+        handler.end_headers()
+        handler.wfile.write(sent)
+
+    with answering(pack) as url:
+        with asked(url, []) as response:
+            assert b"".join(blocks_of(response)) == content
+        sent = sent[:-20]
+        with pytest.raises(UnavailableError, match="broke off"), asked(url, []) as response:
+            list(blocks_of(response))
+        sent = content
+        with pytest.raises(UnavailableError, match="cannot be unpacked"), asked(url, []) as response:
+            list(blocks_of(response))
+    other = answering(partial(pack, coding="br"))
+    with other as url, pytest.raises(UnavailableError, match="'br'"), asked(url, []) as response:
+        list(blocks_of(response))
 
 
 @pytest.mark.parametrize("where", [[], ["--url"]], ids=["here", "elsewhere"])

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from vo.core.errors import ConfigurationError, LimitError, TooLargeError, UsageError
-from vo.core.fetch import FetchCancelledError, Fetched, FetchPolicy, fetch
+from vo.core.fetch import FetchCancelledError, Fetched, FetchPolicy, agent_of, fetch
 from vo.core.hosts import AllowedHosts
 from vo.core.settings import Settings
 
@@ -290,7 +290,7 @@ def test_a_port_that_an_operator_names(server: Server) -> None:
         b"HTTP/1.1 500 Oops\r\n\r\nx",
         b"HTTP/1.1 206 Part\r\n\r\nx",
         b"HTTP/1.1 204 Nothing\r\n\r\n",
-        os.urandom(5000),
+        b"no answer of HTTP " * 300,
     ],
 )
 def test_answers_that_are_cut_or_wrong(server: Server, reply: bytes) -> None:
@@ -388,13 +388,14 @@ def test_proxies_of_the_environment_are_not_asked(server: Server, monkeypatch: p
 
 def test_the_policy_of_the_settings(server: Server, tmp_path: Path) -> None:
     server.replies["/t"] = HEAD + b"\r\nx"
-    own = FetchPolicy.of(Settings(home=tmp_path, port=server.port))
-    assert get(f"{server.url}/t", own)[0] == b"x"  # results of its own jobs
-    refused(f"http://localhost:{server.port}/t", own)
+    own = Settings(home=tmp_path, port=server.port)
+    refused(f"{server.url}/t", FetchPolicy.of(own))  # what it answers to itself, it need not answer to others
+    refused(f"http://localhost:{server.port}/t", FetchPolicy.of(own))
     elsewhere = Settings(home=tmp_path, port=server.port, base_url="https://vo.example.org")
     refused(f"{server.url}/t", FetchPolicy.of(elsewhere))
     allowed = elsewhere.model_copy(update={"upload_hosts": ("localhost",)})
     assert get(f"http://localhost:{server.port}/t", FetchPolicy.of(allowed))[0] == b"x"
+    assert f"User-Agent: {agent_of(elsewhere)}\r\n".encode() in server.requests[-1]
     with pytest.raises(ConfigurationError, match="VO_UPLOAD_HOSTS"):
         FetchPolicy.of(elsewhere.model_copy(update={"upload_hosts": ("http://x/",)}))
 

@@ -17,6 +17,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from vo.core.errors import LimitError, TooLargeError, UsageError
+from vo.core.scratch import unlimited
 
 MAX_FIELDS = 1000
 """Parts, or parameters, of one request."""
@@ -105,10 +106,6 @@ class SentFiles(Mapping[str, SentFile]):
                 file.file.close()
 
 
-def unlimited(size: int) -> None:
-    """Take any piece of a file."""
-
-
 class MultipartReader:
     """Takes a body block by block, in any one thread at a time.
 
@@ -129,6 +126,8 @@ class MultipartReader:
         Parameters.
     files : SentFiles
         Files; whoever made the reader closes them.
+    text_bytes : int
+        Bytes of the parameters so far.
 
     Raises
     ------
@@ -141,6 +140,7 @@ class MultipartReader:
     ) -> None:
         self.pairs: list[tuple[str, str]] = []
         self.files = SentFiles()
+        self.text_bytes = 0
         self._max_text = max_text
         self._max_upload = max_upload
         self._take = take
@@ -166,7 +166,6 @@ class MultipartReader:
             raise malformed("its boundary is too long") from None
         self._ended = False
         self._parts = 0
-        self._text_bytes = 0
         self._file_bytes = 0
         self._headers: dict[bytes, bytes] = {}
         self._header: tuple[bytearray, bytearray] = (bytearray(), bytearray())
@@ -248,8 +247,8 @@ class MultipartReader:
     def _data(self, data: bytes, start: int, end: int) -> None:
         size = end - start
         if self._file is None:
-            self._text_bytes += size
-            if self._text_bytes > self._max_text:
+            self.text_bytes += size
+            if self.text_bytes > self._max_text:
                 raise TooLargeError(
                     f"The parameters of the request are larger than the limit of {self._max_text} bytes.",
                     hint="Send a table as a file: a part with a filename.",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 from urllib.parse import parse_qsl
@@ -12,9 +12,10 @@ from urllib.parse import parse_qsl
 from python_multipart.multipart import parse_options_header
 from starlette.requests import ClientDisconnect, Request
 
-from vo.core.dali.multipart import MAX_FIELDS, MultipartReader, SentFiles, unlimited
+from vo.core.dali.multipart import MAX_FIELDS, MultipartReader, SentFiles
 from vo.core.dali.parameters import Parameters
-from vo.core.errors import ServiceError, TooLargeError, UsageError
+from vo.core.errors import ServiceError, TooLargeError, UnavailableError, UsageError
+from vo.core.scratch import unlimited
 
 URLENCODED = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
@@ -24,6 +25,8 @@ INLINE_BYTES = 1 << 16
 """So much text is decoded within milliseconds."""
 FRAME_BYTES = 1 << 20
 """What boundaries and headers of parts may have in all, beside parameters and files."""
+HELD_BYTES = 256 << 20
+"""What long bodies, those beyond `INLINE_BYTES`, may take of the memory of one process at the same time."""
 IDLE_SECONDS = 120.0
 """A client that sends nothing for this long is given up."""
 DRAINED_BYTES, DRAINED_SECONDS = 64 << 20, 10.0
@@ -79,6 +82,48 @@ async def read_parameters(request: Request, *, max_body: int) -> Parameters:
         return found.parameters
 
 
+class _Memory:
+    """Counts what bodies take of the memory; of use in the event loop alone.
+
+    Parameters
+    ----------
+    most : int
+        Bytes.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._left = most
+
+    @contextmanager
+    def held(self) -> Iterator[Callable[[int], None]]:
+        """Count what one body takes while the ``with`` block lasts; what is yielded is told how much that is by now.
+
+        Raises
+        ------
+        UnavailableError
+            From what is yielded, when all bodies together take too much.
+        """
+        mine = 0
+
+        def hold(size: int) -> None:
+            nonlocal mine
+            more = size - mine if size > INLINE_BYTES else 0
+            if more > self._left:
+                raise UnavailableError(
+                    "Too many long requests are on their way at the same time.", hint="Try again in a moment."
+                )
+            self._left -= more
+            mine += more
+
+        try:
+            yield hold
+        finally:
+            self._left += mine
+
+
+_memory = _Memory(HELD_BYTES)
+
+
 @asynccontextmanager
 async def received(
     request: Request, *, max_body: int, max_upload: int, take: Callable[[int], None] = unlimited
@@ -110,17 +155,18 @@ async def received(
         raise TooLargeError(f"The query string has {len(query)} bytes, the limit is {max_body}.")
     pairs = await _decoded(query, "query string")
     files = SentFiles()
-    try:
-        if request.method == "POST":
-            try:
-                more, files = await _read_body(request, max_body, max_upload, take)
-            except ServiceError:
-                await _let_the_client_finish(request)
-                raise
-            pairs += more
-        yield Received(Parameters(pairs), files)
-    finally:
-        await _close(files)
+    with _memory.held() as hold:
+        try:
+            if request.method == "POST":
+                try:
+                    more, files = await _read_body(request, max_body, max_upload, take, hold)
+                except ServiceError:
+                    await _let_the_client_finish(request)
+                    raise
+                pairs += more
+            yield Received(Parameters(pairs), files)
+        finally:
+            await _close(files)
 
 
 async def _close(files: SentFiles) -> None:
@@ -130,7 +176,7 @@ async def _close(files: SentFiles) -> None:
 
 
 async def _read_body(
-    request: Request, max_body: int, max_upload: int, take: Callable[[int], None]
+    request: Request, max_body: int, max_upload: int, take: Callable[[int], None], hold: Callable[[int], None]
 ) -> tuple[list[tuple[str, str]], SentFiles]:
     if (coding := request.headers.get("content-encoding", "identity").strip().lower()) not in ("", "identity"):
         raise UsageError(
@@ -145,14 +191,14 @@ async def _read_body(
             max_body + max_upload + FRAME_BYTES, f"{max_body} bytes of parameters and {max_upload} bytes of files"
         )
         try:
-            await _read_multipart(request, reader, bounds)
+            await _read_multipart(request, reader, bounds, hold)
         except BaseException:
             await _close(reader.files)
             raise
         return reader.pairs, reader.files
     if media_type in (URLENCODED, ""):
         bounds = Bounds(max_body, f"{max_body} bytes")
-        body = b"".join([block async for block in _blocks(request, bounds)])
+        body = b"".join([block async for block in _blocks(request, bounds, hold)])
         return await _decoded(body, "body"), SentFiles()
     raise UsageError(
         f"A body of type {media_type[:80]!r} is not understood.", hint=f"Send {URLENCODED} or {MULTIPART}."
@@ -181,12 +227,19 @@ def _decode(encoded: bytes, where: str) -> list[tuple[str, str]]:
     return pairs
 
 
-async def _read_multipart(request: Request, reader: MultipartReader, bounds: Bounds) -> None:
+async def _read_multipart(
+    request: Request, reader: MultipartReader, bounds: Bounds, hold: Callable[[int], None]
+) -> None:
     """Let a thread read and write one block while the next one arrives."""
     loop = asyncio.get_running_loop()
     reading: asyncio.Future[None] | None = None
+
+    def hold_block(size: int) -> None:
+        """Count two blocks, one that is read and one that arrives, and the parameters."""
+        hold(min(size, 2 * BLOCK_BYTES) + reader.text_bytes)
+
     try:
-        async for block in _blocks(request, bounds):
+        async for block in _blocks(request, bounds, hold_block):
             if reading is not None:
                 await asyncio.wait({reading})
                 reading.result()
@@ -201,8 +254,8 @@ async def _read_multipart(request: Request, reader: MultipartReader, bounds: Bou
     reader.end()
 
 
-async def _blocks(request: Request, bounds: Bounds) -> AsyncGenerator[bytes, None]:
-    """Yield the body in blocks of some size."""
+async def _blocks(request: Request, bounds: Bounds, hold: Callable[[int], None]) -> AsyncGenerator[bytes, None]:
+    """Yield the body in blocks of some size; `hold` is told how much of it has come."""
     announced = request.headers.get("content-length", "")
     if announced.isascii() and announced.isdigit():
         bounds.check(int(announced[:20]))
@@ -218,6 +271,7 @@ async def _blocks(request: Request, bounds: Bounds) -> AsyncGenerator[bytes, Non
             gathered += piece
             size += len(piece)
             bounds.check(size)
+            hold(size)
             if len(gathered) >= BLOCK_BYTES:
                 yield bytes(gathered)
                 gathered.clear()

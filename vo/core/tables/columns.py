@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -47,6 +48,9 @@ _ELEMENT: dict[Datatype, pa.DataType] = {
     Datatype.FLOAT_COMPLEX: pa.float32(),
     Datatype.DOUBLE_COMPLEX: pa.float64(),
 }
+ARRAYSIZE = re.compile(r"(\d{1,9}x)*(\d{1,9}\*?|\*)")
+"""What VOTable allows, with sizes that an integer holds."""
+
 _METADATA = ("datatype", "arraysize", "xtype", "unit", "ucd", "utype", "description")
 
 

@@ -336,3 +336,22 @@ def test_a_request_that_is_cancelled_waits_for_its_thread(scratch: Path) -> None
             await task
 
     asyncio.run(cancel())
+
+
+@pytest.mark.parametrize("media_type", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=frontier"])
+def test_long_bodies_do_not_fill_the_memory(port: int, monkeypatch: pytest.MonkeyPatch, media_type: str) -> None:
+    monkeypatch.setattr(module, "_memory", module._Memory(15_000))
+    monkeypatch.setattr(module, "INLINE_BYTES", 1000)
+    begin = f"POST /tap/sync HTTP/1.1\r\nHost: x\r\nContent-Type: {media_type}\r\nContent-Length: 9900\r\n\r\n".encode()
+    if "multipart" in media_type:
+        begin += b'--frontier\r\nContent-Disposition: form-data; name="A"\r\n\r\n'
+    begin += b"A=" + b"b" * 8000
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as first:
+        first.sendall(begin)
+        wait_until(lambda: module._memory._left < 15_000, "it has come")
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as second:
+            second.sendall(begin)
+            assert b" 503 " in second.recv(10_000)
+        form = {"Content-Type": "application/x-www-form-urlencoded"}
+        assert ask(port, "/tap/sync", method="POST", body=b"A=b", headers=form).status == 200
+    wait_until(lambda: module._memory._left == 15_000, "all of it is free")

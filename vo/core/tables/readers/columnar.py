@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
@@ -11,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vo.core.errors import LimitError, TableError
-from vo.core.tables.columns import Column, Datatype, schema_of, votable_type
+from vo.core.tables.columns import ARRAYSIZE, Column, Datatype, schema_of, votable_type
 from vo.core.tables.readers.ecsv import load_header, read_columns, read_metadata
 from vo.core.tables.readers.limits import TableLimits
 from vo.core.tables.readers.source import BLOCK, translated
@@ -23,9 +22,9 @@ MOST_ROWS = 1 << 17
 """Rows of the largest batch, however little a row may hold."""
 
 _VOPARQUET = b"IVOA.VOTable-Parquet.content"
+_ASTROPY_WIDTH = b"table::len::"
 _ASTROPY = b"table_meta_yaml"
 _INTERNAL = {b"pandas", b"ARROW:schema", _VOPARQUET, _ASTROPY}
-_ARRAYSIZE = re.compile(r"(\d{1,9}x)*(\d{1,9}\*?|\*)")
 _TOO_LARGE = pa.scalar(1 << 63, pa.uint64())
 _EXACT_DIGITS = 18
 
@@ -78,11 +77,15 @@ def read_schema(schema: pa.Schema, format: str, limits: TableLimits) -> Columns:
         raise TableError("The file has no columns.")
     stored = schema.metadata or {}
     described, metadata = _description(stored, limits)
-    columns = _merge(tuple(_column(field, format) for field in schema), described)
+    ours = {field.name for field in schema if "datatype" in _keys(field)}  # they say all themselves
+    columns = _merge(
+        tuple(_column(field, format) for field in schema),
+        tuple(column for column in described if column.name not in ours),
+    )
     infos = {
         key.decode(errors="replace"): value.decode(errors="replace")
         for key, value in stored.items()
-        if key not in _INTERNAL
+        if key not in _INTERNAL and not key.startswith(_ASTROPY_WIDTH)
     }
     return Columns(
         columns, _masks(columns) if _ASTROPY in stored else {}, replace(metadata, infos=metadata.infos | infos)
@@ -118,7 +121,7 @@ def _column(field: pa.Field, format: str) -> Column:
         known = Column.from_field(field.with_type(derived.arrow_type))
     except (TypeError, ValueError):  # metadata of others, or damaged: the type alone is enough
         return derived
-    if known.arraysize is not None and not _ARRAYSIZE.fullmatch(known.arraysize):
+    if known.arraysize is not None and not ARRAYSIZE.fullmatch(known.arraysize):
         return derived
     if known.datatype is derived.datatype and "datatype" not in _keys(field):
         known = replace(known, arraysize=derived.arraysize)

@@ -22,6 +22,11 @@ from vo.core.tables.stream import TableMetadata, TableStream
 _BLOCK = BLOCK
 """Bytes parsed at a time; a row must fit."""
 
+_ERROR = b"# ERROR "
+"""With this the last line begins when `DelimitedWriter` had to end before the last row."""
+
+_LONGEST_ERROR = 4096
+
 
 def open_csv(source: Source, table: str | int | None = None, delimiter: str | None = None) -> TableStream:
     """Open a CSV file (RFC 4180), with or without a line of column names.
@@ -107,7 +112,7 @@ def string_batches(source: Source, dialect: Dialect, columns: int) -> Iterator[p
         return "error"
 
     with source.opened() as file:
-        watched = _Watched(file, dialect.delimiter)
+        watched = _Watched(file, dialect)
         try:
             yield from pa_csv.open_csv(
                 watched,
@@ -119,7 +124,10 @@ def string_batches(source: Source, dialect: Dialect, columns: int) -> Iterator[p
                     use_threads=False,  # else a row does not know its number
                 ),
                 parse_options=pa_csv.ParseOptions(
-                    delimiter=dialect.delimiter, newlines_in_values=True, invalid_row_handler=judge
+                    delimiter=dialect.delimiter,
+                    quote_char='"' if dialect.quotes else False,
+                    newlines_in_values=dialect.quotes,
+                    invalid_row_handler=judge,
                 ),
                 convert_options=pa_csv.ConvertOptions(
                     column_types={f"f{index}": pa.string() for index in range(columns)},
@@ -142,17 +150,22 @@ def string_batches(source: Source, dialect: Dialect, columns: int) -> Iterator[p
             raise
         if watched.is_open:
             raise TableError("The file ends inside a quoted cell: it is truncated.")
+        if watched.last_line.startswith(_ERROR):
+            reason = watched.last_line.removeprefix(_ERROR).decode(errors="replace")
+            raise TableError(f"The file reports that its service failed: {reason}")
 
 
 class _Watched(io.RawIOBase):
-    """A file that is text in UTF-8, and remembers whether it ends inside a quoted cell.
+    """A file that is text in UTF-8, and remembers its last line and whether it ends inside a quoted cell.
 
     pyarrow takes the end of the file for the end of the cell, and cannot show a row that it refuses if it is no text.
     """
 
-    def __init__(self, file: IO[bytes], delimiter: str) -> None:
+    def __init__(self, file: IO[bytes], dialect: Dialect) -> None:
         self._file = file
-        self._before_opening = b'\r\n"' + delimiter.encode()
+        self._has_quotes = dialect.quotes
+        self._before_opening = b'\r\n"' + dialect.delimiter.encode()
+        self._end = b""
         self._quotes = 0
         self._last_byte = b"\n"
         self._before_last_quote = b""
@@ -169,6 +182,7 @@ class _Watched(io.RawIOBase):
             at = block.rfind(b'"')
             self._before_last_quote = block[at - 1 : at] if at else self._last_byte
         self._last_byte = block[-1:] or self._last_byte
+        self._end = (self._end + block[-_LONGEST_ERROR:])[-_LONGEST_ERROR:]
         return block
 
     def readable(self) -> bool:
@@ -177,4 +191,9 @@ class _Watched(io.RawIOBase):
     @property
     def is_open(self) -> bool:
         """Whether the quotes do not pair up and the last one stands where a cell begins or another quote is."""
-        return self._quotes % 2 == 1 and self._before_last_quote in self._before_opening
+        return self._has_quotes and self._quotes % 2 == 1 and self._before_last_quote in self._before_opening
+
+    @property
+    def last_line(self) -> bytes:
+        """The last line, if it is not very long."""
+        return self._end.rstrip(b"\r\n").rpartition(b"\n")[2]

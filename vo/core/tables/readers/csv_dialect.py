@@ -7,7 +7,8 @@ import io
 import itertools
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from vo.core.errors import LimitError, TableError
 from vo.core.tables.readers.source import BLOCK, Source
@@ -36,25 +37,40 @@ class Dialect:
         Whether the first row holds the column names.
     quoted_nulls : bool
         Whether a quoted empty cell is null too, as in ECSV.
+    quotes : bool
+        Whether quotes enclose cells; else they are characters like others.
     """
 
     delimiter: str = ","
     skip_lines: int = 0
     has_names: bool = True
     quoted_nulls: bool = False
+    quotes: bool = True
+
+    @property
+    def quoting(self) -> Literal[0, 3]:
+        """What `csv.reader` calls it."""
+        return csv.QUOTE_MINIMAL if self.quotes else csv.QUOTE_NONE
 
 
 def guess_dialect(source: Source, delimiter: str | None = None) -> Dialect:
-    """Find out how a file is written by its first rows; the delimiter may be known."""
+    """Find out how a file is written by its first rows; the delimiter may be known.
+
+    What is known to have tabs has no quoting (IANA text/tab-separated-values), unless the first rows show it.
+    """
     skip_lines = _comment_lines(source)
     with source.opened() as file:
         for _ in range(skip_lines):
             file.readline(_LONGEST_LINE)
         head = file.read(_HEAD)
     text = _text(head)
-    delimiter = delimiter or _guess_delimiter(text) or ","
-    rows = _sample(text, delimiter)
-    return Dialect(delimiter, skip_lines, has_names=not rows or not _is_data(rows[0]))
+    quotes = delimiter != "\t"
+    dialect = Dialect(delimiter or _guess_delimiter(text) or ",", skip_lines, quotes=quotes)
+    rows = _sample(text, dialect)
+    if not dialect.quotes and _has_quotes(rows):
+        dialect = replace(dialect, quotes=True)
+        rows = _sample(text, dialect)
+    return replace(dialect, has_names=not rows or not _is_data(rows[0]))
 
 
 def column_names(source: Source, dialect: Dialect) -> list[str]:
@@ -79,7 +95,7 @@ def column_names(source: Source, dialect: Dialect) -> list[str]:
         text = io.TextIOWrapper(file, "utf-8-sig", newline="")
         try:
             lines = iter(lambda: text.readline(_LONGEST_LINE), "")
-            first = next(csv.reader(lines, delimiter=dialect.delimiter), None)
+            first = next(csv.reader(lines, delimiter=dialect.delimiter, quoting=dialect.quoting), None)
         except UnicodeDecodeError:
             raise TableError("The line of column names is not text in UTF-8.") from None
         finally:
@@ -108,19 +124,27 @@ def _text(head: bytes) -> str:
     return whole.removeprefix(_MARK).decode(errors="replace")
 
 
-def _sample(text: str, delimiter: str) -> list[list[str]]:
+def _sample(text: str, dialect: Dialect) -> list[list[str]]:
     """Return the first rows that are no comments; none if they cannot be read."""
     lines: Iterator[str] = io.StringIO(text, newline="")
     try:
-        rows = csv.reader((line for line in lines if not line.startswith("#")), delimiter=delimiter)
+        rows = csv.reader(
+            (line for line in lines if not line.startswith("#")), delimiter=dialect.delimiter, quoting=dialect.quoting
+        )
         return list(itertools.islice((row for row in rows if row), _SAMPLE))
     except csv.Error:
         return []
 
 
+def _has_quotes(rows: list[list[str]]) -> bool:
+    """Return whether rows that were divided at every delimiter show quotes: in all names, or in cells cut through."""
+    in_all_names = bool(rows) and all(len(name) > 1 and name[0] == name[-1] == '"' for name in rows[0])
+    return in_all_names or len({len(row) for row in rows}) > 1
+
+
 def _guess_delimiter(text: str) -> str | None:
     """Return what divides all rows into as many cells; None if nothing does."""
-    samples = {delimiter: _sample(text, delimiter) for delimiter in DELIMITERS}
+    samples = {delimiter: _sample(text, Dialect(delimiter)) for delimiter in DELIMITERS}
     for delimiter, rows in samples.items():
         if len(rows) > 1 and len(rows[0]) > 1 and all(len(row) == len(rows[0]) for row in rows):
             return delimiter

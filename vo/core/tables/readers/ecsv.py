@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import pyarrow.compute as pc
 import yaml
 
 from vo.core.errors import TableError
-from vo.core.tables.columns import COMPLEX, Column, Datatype
+from vo.core.tables.columns import ARRAYSIZE, COMPLEX, Column, Datatype
 from vo.core.tables.readers.csv import refuse_table, typed_batches
 from vo.core.tables.readers.csv_dialect import Dialect, column_names
 from vo.core.tables.readers.source import Source
@@ -81,14 +82,14 @@ def open_ecsv(source: Source, table: str | int | None = None) -> TableStream:
     if dialect.delimiter not in {" ", ","}:
         raise TableError(f"The ECSV header gives the delimiter {dialect.delimiter!r}; it may be a blank or a comma.")
     names = column_names(source, dialect)
-    if names != [column.name for column in columns]:
+    if names != [column.name.strip() or f"col{number}" for number, column in enumerate(columns, 1)]:
         raise TableError("The column names of the ECSV header and of the line below it differ.")
     return TableStream(columns, typed_batches(source, dialect, columns, _split), read_metadata(header))
 
 
 def _split(column: Column, cells: pa.Array) -> pa.Array:
     """Turn arrays and complex numbers into lists of the text of their numbers."""
-    if column.datatype not in COMPLEX:
+    if column.datatype not in COMPLEX or pc.any(pc.starts_with(cells, "[")).as_py():
         return split_json(cells)
     pairs = pc.replace_substring_regex(pc.replace_substring_regex(cells, _IMAGINARY, r"0 \1"), _COMPLEX, r"\1 \2")
     return pc.utf8_split_whitespace(pairs)
@@ -182,7 +183,23 @@ def _read_column(entry: Any) -> Column:
     if described["xtype"] == "timestamp" and datatype is not Datatype.UNICODE_CHAR:
         described["xtype"] = None
     unit = _text(entry.get("unit"))
-    return Column(str(name), datatype, arraysize, unit=unit, description=_text(entry.get("description")), **described)
+    column = Column(str(name), datatype, arraysize, unit=unit, description=_text(entry.get("description")), **described)
+    return _restored(column, meta)
+
+
+def _restored(column: Column, meta: dict[str, str]) -> Column:
+    """Return a column as it was before `ECSVWriter` wrote it in another form, which its `meta` then says."""
+    if not {"datatype", "arraysize"} & meta.keys():
+        return column
+    datatype = meta.get("datatype", column.datatype)
+    arraysize = meta.get("arraysize")
+    if datatype not in set(Datatype) or (arraysize is not None and not ARRAYSIZE.fullmatch(arraysize)):
+        return column
+    if arraysize is None and (datatype not in COMPLEX or column.length is None):  # a single one was two numbers
+        arraysize = column.arraysize
+    restored = replace(column, datatype=Datatype(datatype), arraysize=arraysize)
+    same = restored.arrow_type == column.arrow_type and restored.length == column.length
+    return restored if same else column
 
 
 def _arraysize(shape: str) -> str:

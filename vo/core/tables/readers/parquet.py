@@ -31,12 +31,18 @@ def open_parquet(source: Source, table: str | int | None = None) -> TableStream:
     refuse_table(table)
     source = source.unpacked()
     with pq.ParquetFile(source.mapped()) as parquet:
-        columns = read_schema(parquet.schema_arrow, "Parquet", source.limits)
+        columns = read_schema(_schema(parquet), "Parquet", source.limits)
         rows = parquet.metadata.num_rows
         source.limits.check_rows(rows)
         groups = (parquet.metadata.row_group(index) for index in range(parquet.metadata.num_row_groups))
         source.limits.check_unpacked(sum(group.total_byte_size for group in groups))
     return TableStream(columns.shown, _batches(source, columns), replace(columns.metadata, rows=rows))
+
+
+def _schema(parquet: pq.ParquetFile) -> pa.Schema:
+    """Return the schema with the file's own metadata, which pyarrow leaves out where it finds an Arrow schema."""
+    schema = parquet.schema_arrow
+    return schema.with_metadata({**(parquet.metadata.metadata or {}), **(schema.metadata or {})})
 
 
 def _batches(source: Source, columns: Columns) -> Iterator[pa.RecordBatch]:

@@ -58,9 +58,10 @@ def check_pages(content: memoryview, limits: TableLimits) -> list[int]:
 
 def _page_sizes(content: memoryview, chunk: dict[int, Any]) -> Iterator[int]:
     """Yield what the headers of the pages of a column chunk say that these unpack to."""
-    at = chunk[_DATA]
-    if 0 < chunk.get(_DICTIONARY, 0) < at:
-        at = chunk[_DICTIONARY]
+    starts = [start for start in (chunk[_DATA], chunk.get(_DICTIONARY, 0)) if start > 0]
+    if not starts:  # a row group without rows
+        return
+    at = min(starts)
     end = at + chunk[_PACKED]
     while at < end:
         reader = _Reader(content, at)

@@ -21,6 +21,7 @@ _TRUE = ("t", "true", "1")
 _FALSE = ("f", "false", "0")
 _BOOLEANS = pa.array([*_TRUE, *_FALSE])
 _BOOLEAN_VALUES = pa.array([True] * len(_TRUE) + [False] * len(_FALSE))
+_BEYOND = r"[\x{10000}-\x{10FFFF}]"
 
 
 def parse_column(
@@ -94,8 +95,11 @@ def text_width(column: Column) -> int | None:
 
 
 def longest_text(cells: pa.Array, column: Column) -> int:
-    """Return the length of the longest text as the column's datatype counts: in bytes or in characters."""
-    lengths = pc.binary_length(cells) if column.datatype is Datatype.CHAR else pc.utf8_length(cells)
+    """Return the length of the longest text as the column's datatype counts: in bytes or in units of UTF-16."""
+    if column.datatype is Datatype.CHAR:
+        lengths = pc.binary_length(cells)
+    else:  # UTF-16 has two units for each character beyond the first 65,536
+        lengths = pc.add(pc.utf8_length(cells), pc.count_substring_regex(cells, _BEYOND))
     return pc.max(lengths).as_py() or 0
 
 

@@ -93,7 +93,7 @@ class DelimitedWriter(Writer):
         written = texts(column, array, SPELLING)
         if self._tabs:
             return pc.replace_substring_regex(written, _BREAKS_TSV, " ") if column.is_text else written
-        can_be_empty = column.is_text or (column.is_array and column.length is None)
+        can_be_empty = column.is_text or (column.is_array and not column.length)
         return quoted(written) if can_be_empty else written
 
 

@@ -81,6 +81,28 @@ def test_tab_separated(tmp_path: Path) -> None:
     assert read(write(tmp_path, "a\tb\n1\tx,y\n", "t.txt"), format="tsv")["a"] == [1]
 
 
+@pytest.mark.parametrize(
+    ("text", "names", "cells"),
+    [
+        ('n\tt\n1\t"a\n2\tb" 5\n3\t"c"\n', ["n", "t"], ['"a', 'b" 5', '"c"']),
+        ('n\tt\n1\t"a\tb"\n', ["n", "t"], ["a\tb"]),
+        ('"n"\t"t"\n1\t"a, b"\n', ["n", "t"], ["a, b"]),
+    ],
+)
+def test_tabs_and_quotes(tmp_path: Path, text: str, names: list[str], cells: list[str]) -> None:
+    found = read(write(tmp_path, text, "t.tsv"))
+    assert found.table.column_names == names
+    assert found["t"] == cells
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.tsv"])
+def test_rows_that_ended_early_are_no_table(tmp_path: Path, name: str) -> None:
+    text = "n\n1\n# ERROR it broke, sorry.\n"
+    with pytest.raises(TableError, match=r"its service failed: it broke, sorry\.$"):
+        read(write(tmp_path, text, name))
+    assert str(read(write(tmp_path, f"{text}2\n", name))["n"][-1]) == "2"
+
+
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
 def test_guesses_the_delimiter(tmp_path: Path, delimiter: str, newline: str) -> None:

@@ -13,6 +13,7 @@ from astropy.table import Table
 
 from vo.core.errors import TableError
 from vo.core.tables import Column, Datatype, schema_of
+from vo.core.tables.readers import open_table
 
 from .reading import assert_same, every_type, read
 
@@ -148,3 +149,11 @@ def test_many_batches(tmp_path: Path) -> None:
     assert len(found.batches) > 5
     assert max(found.batches) < 4 << 20
     assert found.table["c"].to_pylist()[-1] == 1_999_999
+
+
+def test_a_table_without_rows(tmp_path: Path) -> None:
+    path = tmp_path / "none.parquet"
+    pq.write_table(pa.table({"ra": pa.array([], pa.float64()), "name": pa.array([], pa.string())}), path)
+    stream = open_table(path)
+    assert [column.name for column in stream.columns] == ["ra", "name"]
+    assert sum(batch.num_rows for batch in stream.batches) == 0

@@ -82,6 +82,12 @@ def test_nrows_is_only_said(tmp_path: Path, nrows: str) -> None:
     assert read(path)["a"] == [1, 2]
 
 
+@pytest.mark.parametrize("count", [0, 1, 100_000, 110_000])
+def test_blanks_between_rows_and_behind_the_last_one_of_a_block(tmp_path: Path, count: int) -> None:
+    data = "<TABLEDATA>" + "\n     <TR>\n      <TD>12345</TD>\n     </TR>" * count + "\n      </TABLEDATA>"
+    assert read(document(tmp_path, field("a", "int"), data))["a"] == [12345] * count
+
+
 def test_blanks_in_base64(tmp_path: Path) -> None:
     data = stream(struct.pack(">bibi", 0, 1, 0, 2))
     broken = data.replace('base64">', 'base64">\n\t ').replace("AA", "A \r\n\tA")

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from vo.core.errors import TableError
-from vo.core.tables.columns import Column, schema_of
+from vo.core.tables.columns import COMPLEX, Column, schema_of
 from vo.core.tables.readers.fits.cells import cell_arrays
 from vo.core.tables.readers.fits.columns import ascii_fields, binary_fields
 from vo.core.tables.readers.fits.hdu import TableHDU, find_table
@@ -52,10 +52,17 @@ def open_fits(source: Source, table: str | int | None = None) -> TableStream:
 
 
 def _described(column: Column, described: Column) -> Column:
-    """Return the column with what fits-plus says of it; the header alone says how the cells are stored."""
+    """Return the column with what fits-plus says of it; the header alone says how the cells are stored.
+
+    FITS has texts of one kind only, as long as the longest, and no shape for arrays of variable length; ours are no
+    complex numbers there.
+    """
     xtype = described.xtype if described.xtype != "timestamp" or column.is_text else None
+    kept = described if _is_stored_as(described, column) else column
     return replace(
         column,
+        datatype=kept.datatype,
+        arraysize=kept.arraysize,
         name=described.name,
         xtype=xtype or column.xtype,
         unit=described.unit or column.unit,
@@ -63,6 +70,13 @@ def _described(column: Column, described: Column) -> Column:
         utype=described.utype or column.utype,
         description=described.description or column.description,
     )
+
+
+def _is_stored_as(described: Column, column: Column) -> bool:
+    if column.is_text and described.is_text:
+        return "x" not in (column.arraysize or "") and described.length in {None, column.length}
+    same = column.datatype is described.datatype or described.datatype in COMPLEX
+    return same and described.arrow_type == column.arrow_type and described.length == column.length
 
 
 def _row_blocks(source: Source, hdu: TableHDU) -> Iterator[tuple[bytes, int]]:

@@ -119,7 +119,7 @@ def _positions(markup: bytes, columns: int) -> Integers | None:
     data = np.frombuffer(markup, np.uint8)
     tags = np.flatnonzero(data == ord("<"))
     width = 2 * columns + 2
-    if len(tags) % width or len(markup) < 4:
+    if not len(tags) or len(tags) % width or len(markup) < 4:
         return np.empty((0, width), np.int64) if not markup.strip(_BLANKS) else None
     positions = tags.reshape(-1, width)
     heads = np.ndarray((len(data) - 3,), "<u4", markup, strides=(1,))[positions]
