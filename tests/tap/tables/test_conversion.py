@@ -141,8 +141,7 @@ def test_an_unknown_element_of_an_array_of_integers_is_refused() -> None:
     """The driver would write 0 for it."""
     column = Column("flags", Datatype.INT, "*")
     assert converted({column: [[1, 2], None, []]}) == [{"flags": [1, 2]}, {"flags": None}, {"flags": []}]
-    for values in ([[1, 2], [None, None]], [[None], [3], None, []]):  # BINARY of VOTable has no other null array
-        expected = [{"flags": None if value == [None] * len(value or [1]) else value} for value in values]
-        assert converted({column: values}, size=3) == expected
+    unknown: list[Any] = [[None], [3], None, [], [None, None]]  # BINARY of VOTable has no other null array
+    assert [row["flags"] for row in converted({column: unknown}, size=5)] == [None, [3], None, [], None]
     with pytest.raises(TableError, match="flags has an array with an unknown element"):
         converted({column: [[1, None], [3]]})
