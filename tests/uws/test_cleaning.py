@@ -214,7 +214,6 @@ def test_cleaners_at_the_same_time_do_not_disturb_each_other(cleaning: Cleaning,
         "now() - (2 * :jobs - i) * interval '1 s' FROM generate_series(1, :jobs) AS i",
         jobs=3 * AT_ONCE,
     )
-    database.run("INSERT INTO uws.accounts SELECT account, 0, sum(stored_bytes) FROM uws.jobs GROUP BY account")
     for number in range(1, 3 * AT_ONCE + 1, 10):
         cleaning.write(f"{folder_of(f'job{number}')}/1/result.vot")
     together = threading.Barrier(2)

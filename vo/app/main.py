@@ -43,7 +43,7 @@ def create_app(settings: Settings) -> Starlette:
         async with queries.running(), jobs.running():
             yield
         parts.schema.stop()
-        parts.pool.close()
+        await asyncio.to_thread(parts.close)
         packers.shutdown(wait=False)
 
     app = Starlette(

@@ -115,7 +115,7 @@ class CrossOrigin:
             await self._app(scope, receive, send)
             return
         wanted = Headers(scope=scope)
-        allowed = None if self._withheld(scope) else self._allowed(wanted.get("origin"))
+        allowed = self._allowed(wanted.get("origin"))
         if scope["method"] == "OPTIONS" and "origin" in wanted and "access-control-request-method" in wanted:
             await self._preflight(wanted, allowed)(scope, receive, send)
             return
@@ -132,14 +132,6 @@ class CrossOrigin:
             await send(message)
 
         await self._app(scope, receive, send_allowed)
-
-    def _withheld(self, scope: Scope) -> bool:
-        """Whether an answer is not for pages that nobody knows: the list of the jobs of the visitor's address.
-
-        Their ids are all that protects them.
-        """
-        listed = scope["path"].rstrip("/").endswith("/async") and scope["method"] in {"GET", "HEAD"}
-        return listed and "*" in self._origins
 
     def _allowed(self, origin: str | None) -> str | None:
         if "*" in self._origins:

@@ -55,10 +55,18 @@ class Parts:
     settings: Settings
     schema: SchemaService
     pool: ArrowPool
+    probe: ArrowPool
+    tables: UploadService
     queries: QueryHandlers
     descriptions: DescriptionHandlers
     jobs: JobHandlers
     queue: Queue
+
+    def close(self) -> None:
+        """Close the connections that are kept open."""
+        self.pool.close()
+        self.probe.close()
+        self.tables.connections.close()
 
 
 def build(settings: Settings) -> Parts:
@@ -77,17 +85,21 @@ def build(settings: Settings) -> Parts:
     limits = Limits.of(settings)
     jobs = tap_jobs(settings, store)
     scratch = ScratchBooks(limits)
+    tables = uploads(settings, engine, jobs, scratch)
+    probe = ArrowPool(settings.conninfo(TAP_ROLE), size=1, wait=5, statement_time=5)
     return Parts(
         settings=settings,
         schema=schema,
         pool=pool,
+        probe=probe,
+        tables=tables,
         queries=QueryHandlers(
-            QueryService(schema, pool, rulings, limits, uploads(settings, engine, jobs, scratch)),
+            QueryService(schema, pool, rulings, limits, tables),
             QueryPages(page_environment(settings, "tap"), schema, examples),
             settings,
             scratch,
         ),
-        descriptions=DescriptionHandlers(schema, settings, rulings, _checks(settings, engine, queue)),
+        descriptions=DescriptionHandlers(schema, settings, rulings, _checks(settings, engine, queue, probe)),
         jobs=JobHandlers(
             jobs,
             Waiting(store, settings.conninfo()),
@@ -207,9 +219,8 @@ def dialect(settings: Settings) -> Dialect:
     )
 
 
-def _checks(settings: Settings, engine: Engine, queue: Queue) -> list[Check]:
+def _checks(settings: Settings, engine: Engine, queue: Queue, probe: ArrowPool) -> list[Check]:
     """Return what availability tests."""
-    probe = ArrowPool(settings.conninfo(TAP_ROLE), size=1, wait=5, statement_time=5)
 
     def check_metadata() -> None:
         try:

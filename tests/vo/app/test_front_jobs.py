@@ -24,7 +24,7 @@ def test_the_second_button_makes_a_job(service: Service, target: str) -> None:
     assert answer.status == 303
     job = urlsplit(answer.headers["Location"]).path
     eventually(lambda: ask(service, f"{job}/phase").text == "COMPLETED")
-    assert "result.csv" in ask(service, job, headers=BROWSER).text
+    assert "/results/result" in ask(service, job, headers=BROWSER).text
     [jobs] = {str(link.get("href")) for link in document.iter("a") if link.text_content().split() == ["Your", "jobs"]}
     listed = ask(service, urlsplit(urljoin(service.url + target, jobs)).path, headers=BROWSER)
     assert job.rpartition("/")[2] in listed.text
