@@ -13,8 +13,8 @@ from vo.core.errors import LimitError, TableError
 from vo.core.tables import Column, Datatype, schema_of
 from vo.core.tables.readers import TableLimits, open_table
 
-from .malformed import arrow_file, field, votable
 from .reading import read
+from .whole import arrow_file, field, votable
 
 
 def write(tmp_path: Path, columns: dict[str, pa.Array], name: str = "t.arrows", metadata: object = None) -> Path:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from vo.core.errors import LimitError, TableError
 from vo.core.tables.readers import TableLimits, open_table
 
-from . import malformed
+from . import whole
 
 LIMITS = TableLimits(rows=1_000_000, unpacked_bytes=64 << 20, row_bytes=8 << 20)
 CSV = b"a,b,c\n" + b'1,2.5,x\n3,,"a ""b"""\n' * 20
@@ -26,15 +26,15 @@ def good(name: str) -> bytes:
     """Return a file that is read without error."""
     match name:
         case "tabledata":
-            return malformed.votable(malformed.rows(count=20))
+            return whole.votable(whole.rows(count=20))
         case "binary2":
-            return malformed.votable(malformed.stream(malformed.binary_rows(200)))
+            return whole.votable(whole.stream(whole.binary_rows(200)))
         case "fits":
-            return malformed.fits_file()
+            return whole.fits_file()
         case "parquet":
-            return malformed.parquet_file(malformed.table())
+            return whole.parquet_file(whole.table())
         case "arrow" | "arrows":
-            return malformed.arrow_file(malformed.table(), name, compression="zstd" if name == "arrow" else None)
+            return whole.arrow_file(whole.table(), name, compression="zstd" if name == "arrow" else None)
         case "csv":
             return CSV
         case _:

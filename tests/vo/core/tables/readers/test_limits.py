@@ -11,13 +11,13 @@ import pytest
 from vo.core.errors import LimitError, TableError
 from vo.core.tables.readers import TableLimits, open_table
 
-from . import malformed
+from . import whole
 
 FILES = {
-    "votable": malformed.votable(malformed.rows(count=50)),
-    "fits": malformed.fits_file(),
-    "parquet": malformed.parquet_file(malformed.table()),
-    "arrow": malformed.arrow_file(malformed.table(), "arrow"),
+    "votable": whole.votable(whole.rows(count=50)),
+    "fits": whole.fits_file(),
+    "parquet": whole.parquet_file(whole.table()),
+    "arrow": whole.arrow_file(whole.table(), "arrow"),
     "csv": b"a,b,c\n" + b"1,2,3\n" * 50,
     "ecsv": b"# %ECSV 1.0\n# ---\n# datatype:\n"
     + b"".join(b"# - {name: %s, datatype: int32}\n" % name for name in (b"a", b"b", b"c"))
