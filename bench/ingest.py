@@ -12,7 +12,7 @@ import pyarrow.parquet
 
 from bench.report import Figure
 from bench.server import Bench
-from vo.core.database import ArrowPool
+from vo.core.arrow import ArrowPool
 from vo.demo.catalogues import GAIA
 
 ROUNDS = 3

@@ -16,7 +16,7 @@ import pyarrow as pa
 from bench.memory import Growth
 from bench.report import Figure, median
 from bench.server import Bench
-from vo.core.database import ArrowPool
+from vo.core.arrow import ArrowPool
 from vo.core.tables import Column, Datatype, schema_of
 from vo.core.tables.writers import Chunk, Outcome, ResultMetadata, find_format
 

@@ -15,14 +15,9 @@ from tap.query.running import RunningQuery
 from tap.schema.service import SchemaService
 from tap.upload.loading import UploadService
 from tap.upload.models import SentFiles
+from vo.core.arrow import ArrowPool, ArrowStream, ReadAhead
 from vo.core.callers import OPERATOR, Caller
-from vo.core.database import (
-    ArrowPool,
-    ArrowStream,
-    ConnectionLostError,
-    ReadAhead,
-    StaleCatalogueError,
-)
+from vo.core.database import ConnectionLostError, StaleCatalogueError
 from vo.core.limits import Limits
 from vo.core.tables.writers import find_format
 

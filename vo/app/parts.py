@@ -34,7 +34,8 @@ from uws.service import Jobs
 from uws.store import JobStore
 from uws.waiting import Waiting
 from uws.worker import Worker
-from vo.core.database import ArrowPool, owner_engine
+from vo.core.arrow import ArrowPool
+from vo.core.database import owner_engine
 from vo.core.errors import ConfigurationError, UnavailableError
 from vo.core.fetch import FetchPolicy
 from vo.core.files import FileStore

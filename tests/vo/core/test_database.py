@@ -11,14 +11,8 @@ from contextlib import closing
 import pytest
 
 from tests.conftest import Service, wait_until
-from vo.core.database import (
-    ArrowPool,
-    ArrowStream,
-    ConnectionLostError,
-    ReadAhead,
-    StaleCatalogueError,
-    TimeReachedError,
-)
+from vo.core.arrow import ArrowPool, ArrowStream, ReadAhead
+from vo.core.database import ConnectionLostError, StaleCatalogueError, TimeReachedError
 from vo.core.errors import LimitError, QueryError, ServiceError, UnavailableError
 from vo.core.settings import TAP_ROLE
 
