@@ -6,8 +6,11 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import pyvo
+import requests
 
 from tests.clients.browser import DESKTOP, Browser
 from tests.conftest import Service
@@ -33,3 +36,20 @@ def browser(chromium: Browser, service: Service) -> Iterator[Browser]:
     chromium.open("about:blank")
     assert not [address for address in chromium.addresses if not address.startswith((service.url, "data:", "about:"))]
     assert service.url in "".join(chromium.addresses)
+
+
+@pytest.fixture
+def session() -> Iterator[requests.Session]:
+    """A session that closes what pyvo leaves open."""
+    answers: list[requests.Response] = []
+    with requests.Session() as session:
+        session.hooks["response"].append(lambda answer, **_: answers.append(answer))
+        yield session
+        for answer in answers:
+            answer.close()
+
+
+@pytest.fixture
+def tap(service: Service, session: requests.Session) -> Any:
+    """The service as pyvo knows it."""
+    return pyvo.dal.TAPService(service.tap, session=session)

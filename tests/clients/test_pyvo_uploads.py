@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -13,7 +12,6 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import pyvo
-import requests
 from astropy import units
 from astropy.table import Column, MaskedColumn, Table
 from numpy.typing import NDArray
@@ -43,22 +41,6 @@ PHRASINGS = [
     "TAP_UPLOAD.stars AS u LEFT JOIN gaia_dr3.bright AS g ON DISTANCE(u.ra, u.dec, g.ra, g.dec) < {r} "
     "WHERE g.source_id IS NOT NULL",
 ]
-
-
-@pytest.fixture
-def session() -> Iterator[requests.Session]:
-    """A session that closes what pyvo leaves open."""
-    answers: list[requests.Response] = []
-    with requests.Session() as session:
-        session.hooks["response"].append(lambda answer, **_: answers.append(answer))
-        yield session
-        for answer in answers:
-            answer.close()
-
-
-@pytest.fixture
-def tap(service: Service, session: requests.Session) -> Any:
-    return pyvo.dal.TAPService(service.tap, session=session)
 
 
 def everything() -> Table:
