@@ -15,8 +15,9 @@ from tap.query.models import QueryRequest
 from tap.upload.loading import UploadedTables
 from tap.upload.models import SentFiles
 from vo.core import metrics
+from vo.core.arrow import BATCH_BYTES, ArrowStream, ReadAhead
 from vo.core.callers import Caller
-from vo.core.database import BATCH_BYTES, ArrowStream, ReadAhead, TimeReachedError
+from vo.core.database import TimeReachedError
 from vo.core.errors import ServiceError
 from vo.core.limits import time_reached
 from vo.core.tables.writers import Chunk, Outcome, ResultMetadata, Writer
@@ -110,7 +111,13 @@ class RunningQuery:
     def load_uploads(self) -> None:
         """Put the tables that came with the query into the database."""
         if self.uploads is not None:
-            self.uploads.load()
+            try:
+                self.uploads.load()
+            except TimeReachedError as error:
+                raise self._too_slow() from error
+            except ServiceError as error:
+                self._outcome = error.code
+                raise
             self._uploaded = time.perf_counter()
 
     def begin_sending(self) -> Sequence[Any]:

@@ -24,7 +24,7 @@ from tap.tables.sorting import sky_ordered
 from tap.tables.store import Connections, NewTable, commit
 from tap.upload.models import SentFiles, Upload
 from tap.upload.plan import ROW_NUMBER, UploadPlan
-from tap.upload.session import Session, alive
+from tap.upload.session import Session
 from tap.upload.sources import Sources
 from tap.upload.store import LOCK_SPACE, LOCK_TIMEOUT, TableBooks, physical_name
 from vo.core.callers import Caller
@@ -133,7 +133,7 @@ class UploadedTables:
 
     def check(self) -> None:
         """Raise an UnavailableError if the database restarted since the tables were loaded: it has emptied them."""
-        if self._session is not None and not alive(self._session):
+        if self._session is not None and not self._session.alive:
             raise UnavailableError("The database restarted.", hint="Send the query again.")
 
     def cancel(self) -> None:

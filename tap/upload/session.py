@@ -65,6 +65,16 @@ class Session:
         except psycopg2.Error as error:
             raise explained(_StatementError(error)) from error
 
+    @property
+    def alive(self) -> bool:
+        """Whether the database still knows the session."""
+        try:
+            self.execute("SELECT 1")
+            self.rollback()
+        except ServiceError:
+            return False
+        return True
+
     def cancel(self) -> None:
         """Make a running statement end soon."""
         with suppress(psycopg2.Error):
@@ -74,13 +84,3 @@ class Session:
         """End it, and with it the locks that it holds."""
         with suppress(psycopg2.Error):
             self._connection.close()
-
-
-def alive(session: Session) -> bool:
-    """Whether a session is there still."""
-    try:
-        session.execute("SELECT 1")
-        session.rollback()
-    except ServiceError:
-        return False
-    return True
