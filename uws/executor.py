@@ -9,9 +9,9 @@ from contextlib import AbstractContextManager, contextmanager
 from enum import Enum
 from typing import Any, Protocol
 
-from uws.folders import folder_of
+from uws.folders import checkpoint_folder, checkpoint_of, folder_of
 from uws.inputs import OpenInput, opened
-from uws.models import Job, Progress, Result
+from uws.models import Facts, Job, Progress, Result
 from vo.core.errors import ServiceError
 from vo.core.files import FileStore
 from vo.core.limits import Limits
@@ -101,6 +101,15 @@ class ResultWriter:
 class JobContext:
     """A running job's way to the world: results, progress, and the wish to stop.
 
+    Attributes
+    ----------
+    progress : Progress
+        How far it is; to be set by whoever runs it.
+    facts : Facts
+        What it tells of itself; to be set likewise.
+    keeps_partial : bool
+        Whether results that are stored when it fails, or its time is over, are kept.
+
     Parameters
     ----------
     job : Job
@@ -117,6 +126,8 @@ class JobContext:
         self.folder = f"{folder_of(job.job_id)}/{job.attempt}"
         self.results: list[Result] = []
         self.progress = Progress()
+        self.facts: Facts = job.facts
+        self.keeps_partial = False
         self.begun = time.monotonic()
         self.stopping: Stop | None = None
         self._files = files
@@ -167,6 +178,19 @@ class JobContext:
                 self.stopping = reason
             if self._cancel is not None:
                 self._cancel()
+
+    def load_checkpoint(self) -> bytes | None:
+        """Return what an earlier attempt saved last, None where there is nothing."""
+        return self._files.read_small(checkpoint_of(self.job.job_id))
+
+    def save_checkpoint(self, state: bytes) -> None:
+        """Replace what the next attempt is given, should this one's worker be lost."""
+        with self._files.write(checkpoint_of(self.job.job_id)) as stored:
+            stored.write(state)
+
+    def forget_checkpoint(self) -> None:
+        """Remove the checkpoint of a job that has ended."""
+        self._files.delete_folder(checkpoint_folder(self.job.job_id))
 
     def discard(self) -> None:
         """Remove what this attempt has stored."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -98,6 +98,48 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class Facts:
+    """What a job tells of itself, before it runs, while it does and afterwards.
+
+    Attributes
+    ----------
+    plan : str, optional
+        How it will be done, for people.
+    requested, found : int, optional
+        Items asked for, and done so far.
+    failed : mapping of str to int
+        Items that failed, by reason.
+    notes : sequence of (name, value)
+        What else there is to know of the result: the engine that ran, versions, seeds.
+    """
+
+    plan: str | None = None
+    requested: int | None = None
+    found: int | None = None
+    failed: Mapping[str, int] = field(default_factory=dict)
+    notes: Sequence[tuple[str, str]] = ()
+
+
+NO_FACTS = Facts()
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a job is expected to cost, before it runs.
+
+    Attributes
+    ----------
+    seconds : float, optional
+        How long it will run; None where nobody knows.
+    plan : str
+        How it will be done, for people; or why it cannot be.
+    """
+
+    seconds: float | None
+    plan: str
+
+
+@dataclass(frozen=True, slots=True)
 class Input:
     """A file that came with a job's parameters.
 
@@ -140,6 +182,8 @@ class Job:
         Files that came with the parameters.
     attempt, vain_attempts : int
         How often it was begun, and how often in vain because a worker or the database went away.
+    facts : Facts
+        What it tells of itself.
     """
 
     job_id: str
@@ -164,6 +208,7 @@ class Job:
     attempt: int
     vain_attempts: int
     abort_asked: bool
+    facts: Facts = NO_FACTS
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import Engine, text
 
-from uws.models import ErrorSummary, Job, Phase, Progress, Result
+from uws.models import NO_FACTS, ErrorSummary, Facts, Job, Phase, Progress, Result
 from uws.store import change_phase, job_of, stored_bytes, transaction
 
 LEASE_LOCK = 0x766F0003
@@ -47,14 +47,20 @@ _NEXT = text("""
 """)
 """The oldest job of the account whose turn it is: that with fewest running jobs, then the one served longest ago."""
 
-_LIVES = text("SELECT 1 FROM uws.workers WHERE worker_id = :worker_id FOR KEY SHARE")
-"""The worker is not buried, and nobody buries it before the transaction ends."""
+_LIVES = text("SELECT NOT rests FROM uws.workers WHERE worker_id = :worker_id FOR KEY SHARE")
+"""The worker is not buried, and nobody buries it before the transaction ends; true if it may begin jobs."""
 
 _HELD = "worker_id = :worker_id AND attempt = :attempt AND phase = 'EXECUTING'"
 """The worker's lease still holds."""
 
 _COMPLETED = text("SELECT 1 FROM uws.jobs WHERE job_id = :job_id AND attempt = :attempt AND phase = 'COMPLETED'")
 """This attempt has completed the job: an attempt is one worker's, so no other did."""
+
+_ENDED = (
+    "error = CAST(:error AS jsonb), progress = NULL, results = CAST(:results AS jsonb), "
+    "stored_bytes = stored_bytes + :stored, facts = coalesce(CAST(:facts AS jsonb), facts)"
+)
+"""What is set of a job that did not complete."""
 
 _LOST = text("""
     SELECT job_id, service, attempt, vain_attempts, abort_asked OR deleted AS stopped FROM uws.jobs
@@ -67,8 +73,8 @@ _END_BACKENDS = text("""
     WHERE application_name = 'vo:' || :job_id AND pid <> pg_backend_pid()
 """)
 _PROGRESS = text("""
-    UPDATE uws.jobs AS j SET progress = p.progress
-    FROM jsonb_to_recordset(CAST(:progress AS jsonb)) AS p (job_id text, attempt integer, progress jsonb)
+    UPDATE uws.jobs AS j SET progress = p.progress, facts = coalesce(p.facts, j.facts)
+    FROM jsonb_to_recordset(CAST(:progress AS jsonb)) AS p (job_id text, attempt integer, progress jsonb, facts jsonb)
     WHERE j.job_id = p.job_id AND j.attempt = p.attempt AND j.worker_id = :worker_id AND j.phase = 'EXECUTING'
 """)
 _STATISTICS = text("""
@@ -149,7 +155,7 @@ class Queue:
             connection.execute(text("DELETE FROM uws.workers WHERE worker_id = :id"), {"id": worker_id})
 
     def beat(
-        self, worker_id: str, *, draining: bool, progress: Mapping[tuple[str, int], Progress]
+        self, worker_id: str, *, draining: bool, progress: Mapping[tuple[str, int], tuple[Progress, Facts]]
     ) -> frozenset[str] | None:
         """Prove that a worker lives, and record how far its jobs are.
 
@@ -170,8 +176,8 @@ class Queue:
                 return None
             if progress:
                 rows = [
-                    {"job_id": job_id, "attempt": attempt, "progress": asdict(item)}
-                    for (job_id, attempt), item in progress.items()
+                    {"job_id": job_id, "attempt": attempt, "progress": asdict(item), "facts": _known(facts)}
+                    for (job_id, attempt), (item, facts) in progress.items()
                 ]
                 connection.execute(_PROGRESS, {"worker_id": worker_id, "progress": json.dumps(rows)})
             stopped = connection.execute(
@@ -198,11 +204,11 @@ class Queue:
         Returns
         -------
         Job, optional
-            None when no job may run now, or the worker was buried.
+            None when no job may run now, the worker is to rest, or it was buried.
         """
         with transaction(self._engine) as connection:
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LEASE_LOCK})
-            if connection.execute(_LIVES, {"worker_id": worker_id}).scalar() is None:
+            if not connection.execute(_LIVES, {"worker_id": worker_id}).scalar():
                 return None
             found = connection.execute(_NEXT, {"services": list(services), "running_jobs": running_jobs}).one_or_none()
             if found is None:
@@ -223,6 +229,16 @@ class Queue:
             )
             return job
 
+    def rest(self, worker_id: str, *, rests: bool) -> bool:
+        """Tell a worker to begin no more jobs, or to begin them again; return whether it lives."""
+        with transaction(self._engine) as connection:
+            return bool(
+                connection.execute(
+                    text("UPDATE uws.workers SET rests = :rests WHERE worker_id = :worker_id"),
+                    {"worker_id": worker_id, "rests": rests},
+                ).rowcount
+            )
+
     def stored_bytes(self, account: str) -> int:
         """Return the size of all stored files of an account."""
         with transaction(self._engine) as connection:
@@ -237,7 +253,7 @@ class Queue:
             ).all()
         return [job_of(row) for row in rows]
 
-    def complete(self, job: Job, results: Sequence[Result]) -> bool:
+    def complete(self, job: Job, results: Sequence[Result], facts: Facts = NO_FACTS) -> bool:
         """Turn EXECUTING to COMPLETED; return False when the lease is lost or the client asked to stop.
 
         It may be called again when the database went away before it answered: what it has done then stays done.
@@ -249,16 +265,21 @@ class Queue:
                     job.job_id,
                     Phase.COMPLETED,
                     condition=f"{_HELD} AND NOT abort_asked AND NOT deleted",
-                    changes="results = CAST(:results AS jsonb), stored_bytes = :stored, inputs = '[]', progress = NULL",
+                    changes="results = CAST(:results AS jsonb), stored_bytes = :stored, inputs = '[]', "
+                    "progress = NULL, facts = coalesce(CAST(:facts AS jsonb), facts)",
                     results=json.dumps([asdict(result) for result in results]),
                     stored=sum(result.size for result in results),
+                    facts=_json(facts),
                     **_lease(job),
                 )
                 or connection.execute(_COMPLETED, {"job_id": job.job_id, "attempt": job.attempt}).scalar()
             )
 
-    def fail(self, job: Job, error: ErrorSummary) -> bool:
-        """Turn EXECUTING to ERROR, or to ABORTED where that was asked for; return False when the lease is lost."""
+    def fail(self, job: Job, error: ErrorSummary, results: Sequence[Result] = (), facts: Facts = NO_FACTS) -> bool:
+        """Turn EXECUTING to ERROR, or to ABORTED where that was asked for; return False when the lease is lost.
+
+        Results are those that were made before and are worth keeping.
+        """
         with transaction(self._engine) as connection:
             wanted = "NOT abort_asked AND NOT deleted"
             return bool(
@@ -267,14 +288,21 @@ class Queue:
                     job.job_id,
                     Phase.ERROR,
                     condition=f"{_HELD} AND {wanted}",
-                    changes="error = CAST(:error AS jsonb), progress = NULL",
+                    changes=_ENDED,
                     error=json.dumps(asdict(error)),
+                    **_kept(results, facts),
                     **_lease(job),
                 )
                 or change_phase(connection, job.job_id, Phase.ABORTED, condition=_HELD, **_lease(job))
             )
 
-    def stopped(self, job: Job, error: ErrorSummary | None = None) -> bool:
+    def stopped(
+        self,
+        job: Job,
+        error: ErrorSummary | None = None,
+        results: Sequence[Result] = (),
+        facts: Facts = NO_FACTS,
+    ) -> bool:
         """Turn EXECUTING to ABORTED; return False when the lease is lost.
 
         The reason is given where it was not the client's wish: a job whose execution duration is over is aborted too
@@ -287,8 +315,9 @@ class Queue:
                     job.job_id,
                     Phase.ABORTED,
                     condition=_HELD,
-                    changes="error = CAST(:error AS jsonb), progress = NULL",
+                    changes=_ENDED,
                     error=None if error is None else json.dumps(asdict(error)),
+                    **_kept(results, facts),
                     **_lease(job),
                 )
             )
@@ -409,3 +438,20 @@ def given_up(attempts: int, reason: str = "Its worker or the database went away.
 
 def _lease(job: Job) -> dict[str, Any]:
     return {"worker_id": job.worker_id, "attempt": job.attempt}
+
+
+def _known(facts: Facts) -> dict[str, Any] | None:
+    return None if facts == NO_FACTS else asdict(facts)
+
+
+def _json(facts: Facts) -> str | None:
+    return None if facts == NO_FACTS else json.dumps(asdict(facts))
+
+
+def _kept(results: Sequence[Result], facts: Facts) -> dict[str, Any]:
+    """Return the values for what is kept of a job that did not complete."""
+    return {
+        "results": json.dumps([asdict(result) for result in results]),
+        "stored": sum(result.size for result in results),
+        "facts": _json(facts),
+    }

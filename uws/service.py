@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import TypeAlias
 
 from uws import inputs
 from uws.folders import folder_of
-from uws.models import Job, JobFilter, JobReference, Phase, Progress, Result
+from uws.models import Estimate, Job, JobFilter, JobReference, Phase, Progress, Result
 from uws.store import JobStore
 from vo.core.callers import OPERATOR, Caller
 from vo.core.dali.multipart import SentFile
@@ -20,6 +21,7 @@ from vo.core.files import FileStore
 from vo.core.limits import Limits
 
 MAX_RUNID = 64
+Estimator: TypeAlias = Callable[[Caller, Parameters, Mapping[str, SentFile]], Estimate | None]
 NO_FILES: Mapping[str, SentFile] = {}
 PAGE = 1000
 """Jobs that are read from the store at once."""
@@ -49,14 +51,29 @@ class Jobs:
         Where results are.
     limits : Limits
         What one caller may use.
+    max_parameters : int
+        Most characters of all parameters of a job.
+    estimate : callable, optional
+        Says what a job will cost, from the caller, its parameters and the files that come with them; None where nobody
+        knows.
     """
 
-    def __init__(self, service: str, store: JobStore, files: FileStore, limits: Limits, *, max_parameters: int) -> None:
+    def __init__(
+        self,
+        service: str,
+        store: JobStore,
+        files: FileStore,
+        limits: Limits,
+        *,
+        max_parameters: int,
+        estimate: Estimator | None = None,
+    ) -> None:
         self.service = service
         self.files = files
         self.limits = limits
         self._store = store
         self._max_parameters = max_parameters
+        self._estimate = estimate
 
     def create(self, caller: Caller, parameters: Parameters, files: Mapping[str, SentFile] = NO_FILES) -> Job:
         """Create a job; ``PHASE=RUN`` among the parameters queues it at once. Files stay with the job.
@@ -70,6 +87,7 @@ class Jobs:
         run_id = _run_id(parameters)
         job_id = secrets.token_hex(16)
         self._check_room(caller, files)
+        estimate = None if self._estimate is None else self._estimate(caller, parameters, files)
         with inputs.stored(self.files, job_id, files) as kept:
             return self._store.create(
                 job_id=job_id,
@@ -81,6 +99,7 @@ class Jobs:
                 inputs=kept,
                 limits=self.limits,
                 run=run,
+                estimate=estimate,
             )
 
     def get(self, caller: Caller, job_id: str) -> Job:
@@ -151,6 +170,10 @@ class Jobs:
                     f"The job is {self._phase_now(job)}: parameters are taken while it is PENDING only.",
                     hint="Create another job.",
                 )
+        if self._estimate is not None:
+            together = Parameters([*job.parameters, *added])
+            if (estimate := self._estimate(caller, together, files)) is not None:
+                self._store.set_estimate(job.job_id, estimate)
         return job
 
     def change_phase(self, caller: Caller, job_id: str, parameters: Parameters) -> tuple[Job, Phase]:

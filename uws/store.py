@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine, Row, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from uws.models import ErrorSummary, Input, Job, JobFilter, JobReference, Phase, Progress, Result
+from uws.models import ErrorSummary, Estimate, Facts, Input, Job, JobFilter, JobReference, Phase, Progress, Result
 from vo.core.errors import UnavailableError
 from vo.core.limits import Limits
 
@@ -31,10 +31,11 @@ log = structlog.get_logger()
 
 _CREATE = text("""
     INSERT INTO uws.jobs (job_id, service, owner, account, run_id, execution_duration, destruction, parameters, inputs,
-                          stored_bytes)
+                          stored_bytes, quote, facts)
     VALUES (:job_id, :service, :owner, :account, :run_id, :duration,
             date_trunc('milliseconds', clock_timestamp()) + make_interval(secs => :retention),
-            CAST(:parameters AS jsonb), CAST(:inputs AS jsonb), :stored)
+            CAST(:parameters AS jsonb), CAST(:inputs AS jsonb), :stored,
+            date_trunc('milliseconds', clock_timestamp()) + make_interval(secs => :seconds), CAST(:facts AS jsonb))
     RETURNING *
 """)
 _READ = text("SELECT * FROM uws.jobs WHERE job_id = :job_id AND service = :service AND NOT deleted")
@@ -158,6 +159,7 @@ class JobStore:
         inputs: Sequence[Input] = (),
         limits: Limits,
         run: bool,
+        estimate: Estimate | None = None,
     ) -> Job:
         """Create a job and, if wished, queue it in the same transaction.
 
@@ -181,6 +183,8 @@ class JobStore:
                     "parameters": json.dumps(parameters),
                     "inputs": json.dumps([asdict(one) for one in inputs]),
                     "stored": sum(one.size for one in inputs),
+                    "seconds": None if estimate is None else estimate.seconds,
+                    "facts": "{}" if estimate is None else json.dumps({"plan": estimate.plan}),
                 },
             ).one()
             job = job_of(row)
@@ -282,6 +286,18 @@ class JobStore:
                 "more": sum(one.size for one in inputs),
             }
             return bool(connection.execute(_ADD_PARAMETERS, values).rowcount)
+
+    def set_estimate(self, job_id: str, estimate: Estimate) -> None:
+        """Replace what a pending job is expected to cost."""
+        with transaction(self._engine) as connection:
+            connection.execute(
+                text(
+                    "UPDATE uws.jobs SET facts = CAST(:facts AS jsonb), "
+                    "quote = date_trunc('milliseconds', clock_timestamp()) + make_interval(secs => :seconds) "
+                    "WHERE job_id = :job_id AND phase = 'PENDING' AND NOT deleted"
+                ),
+                {"job_id": job_id, "seconds": estimate.seconds, "facts": json.dumps({"plan": estimate.plan})},
+            )
 
     def set_execution_duration(self, job_id: str, seconds: int) -> bool:
         """Set how long a pending job may run; return whether it was pending."""
@@ -401,4 +417,5 @@ def job_of(row: Row[Any]) -> Job:
         attempt=row.attempt,
         vain_attempts=row.vain_attempts,
         abort_asked=row.abort_asked,
+        facts=Facts(**row.facts),
     )

@@ -17,7 +17,7 @@ import structlog
 from uws.cleaning import Cleaner
 from uws.executor import Executor, JobContext, Stop
 from uws.inputs import discard as discard_inputs
-from uws.models import ErrorSummary, Job, Progress
+from uws.models import ErrorSummary, Job, Progress, Result
 from uws.patience import Patience
 from uws.queue import Queue, given_up
 from uws.undertaker import Undertaker, machine
@@ -209,7 +209,7 @@ class Worker:
                 self._forget_inputs(job)
             self._wake.set()
 
-    def _execute(self, job: Job, context: JobContext) -> Callable[[], bool]:
+    def _execute(self, job: Job, context: JobContext) -> Callable[[], bool | None]:
         """Do the work; return what reports its end, which is true when the results are to be kept."""
         try:
             context.check()
@@ -223,16 +223,17 @@ class Worker:
             return self._report(job, context, _bug(job))
 
         def completed() -> bool:
-            if self._queue.complete(job, context.results):
+            if self._queue.complete(job, context.results, context.facts):
                 return True
             self._queue.stopped(job)
             return False
 
         return completed
 
-    def _report(self, job: Job, context: JobContext, error: ServiceError) -> Callable[[], bool]:
-        """Return what reports that a job did not complete; it returns False, for nothing is to be kept."""
-        queue = self._queue
+    def _report(self, job: Job, context: JobContext, error: ServiceError) -> Callable[[], bool | None]:
+        """Return what reports that a job did not complete; it is False when nothing of it is to be kept."""
+        queue, facts = self._queue, context.facts
+        results = context.results if context.keeps_partial else []
         match context.stopping:
             case Stop.LOST:
                 return lambda: False
@@ -242,13 +243,13 @@ class Worker:
                 return lambda: queue.hand_back(job, counts=False) and False
             case Stop.TIME:
                 limit = time_reached(job.execution_duration, self._limits.max_job_time)
-                return lambda: queue.stopped(job, summary(limit)) and False
+                return lambda: _partly(queue.stopped(job, summary(limit), results, facts), results)
         if isinstance(error, UnavailableError):
             if job.vain_attempts + 1 < self._attempts[job.service]:
                 log.warning("job.interrupted", job=job.job_id, reason=str(error))
                 return lambda: queue.hand_back(job, counts=True) and False
             return lambda: queue.fail(job, given_up(job.vain_attempts + 1, error.message)) and False
-        return lambda: queue.fail(job, summary(error)) and False
+        return lambda: _partly(queue.fail(job, summary(error), results, facts), results)
 
     def _forget_inputs(self, job: Job) -> None:
         """Remove what came with a job that is completed."""
@@ -305,9 +306,9 @@ class Worker:
         with self._lock:
             jobs = list(self._running.values())
         progress = {
-            (item.job.job_id, item.job.attempt): item.context.progress
+            (item.job.job_id, item.job.attempt): (item.context.progress, item.context.facts)
             for item in jobs
-            if item.context.progress != Progress()
+            if item.context.progress != Progress() or item.context.facts != item.job.facts
         }
         asked = self._queue.beat(self.worker_id, draining=self._leaving.is_set(), progress=progress)
         if asked is None:
@@ -342,6 +343,11 @@ class Worker:
         end = time.monotonic() + END_SECONDS
         while self._running and time.monotonic() < end:
             time.sleep(0.02)
+
+
+def _partly(reported: bool, results: Sequence[Result]) -> bool | None:
+    """Return None for a job that failed and keeps what it made before, False for any other that failed."""
+    return None if reported and results else False
 
 
 def _bug(job: Job) -> ServiceError:

@@ -8,14 +8,14 @@ from datetime import UTC, datetime
 
 from lxml import etree
 
-from uws.models import ErrorSummary, Job, JobReference, Progress
+from uws.models import NO_FACTS, ErrorSummary, Job, JobReference, Progress
 from vo.core.tables.writers.xml import attribute, content
 
 UWS = "http://www.ivoa.net/xml/UWS/v1.0"
 XLINK = "http://www.w3.org/1999/xlink"
 XSI = "http://www.w3.org/2001/XMLSchema-instance"
 PROGRESS = "urn:vo-stack:progress"
-"""Namespace of our own for what a job's jobInfo says: rows, bytes, fraction, stage, attempt."""
+"""Namespace of our own for what a job's jobInfo says: how far it is, its plan, its counts with reasons, notes."""
 CUSTOM = "urn:uwscustom"
 """The namespace that UWS's schema lets results have attributes of."""
 NAMESPACES = {"uws": UWS, "xlink": XLINK, "xsi": XSI}
@@ -161,20 +161,27 @@ def _error(root: etree._Element, error: ErrorSummary) -> None:
 
 
 def _job_info(root: etree._Element, job: Job) -> None:
-    """Add what is known of the progress; nothing where nothing is."""
-    progress = job.progress or Progress()
+    """Add what is known of the progress and what the job tells of itself; nothing where nothing is."""
+    progress, told = job.progress or Progress(), job.facts
     facts: dict[str, object] = {
         "rows": progress.rows,
         "bytes": progress.size,
         "fraction": progress.fraction,
         "stage": progress.stage,
         "attempt": job.attempt if job.attempt > 1 else None,
+        "requested": told.requested,
+        "found": told.found,
+        "plan": told.plan,
     }
     known = {name: fact for name, fact in facts.items() if fact is not None}
-    if known:
+    if known or told != NO_FACTS:
         info = etree.SubElement(root, f"{{{UWS}}}jobInfo", nsmap={"progress": PROGRESS})
         for name, fact in known.items():
             etree.SubElement(info, f"{{{PROGRESS}}}{name}").text = legal(str(fact))
+        for reason, number in told.failed.items():
+            etree.SubElement(info, f"{{{PROGRESS}}}failed", reason=legal(reason)).text = str(number)
+        for name, value in told.notes:
+            etree.SubElement(info, f"{{{PROGRESS}}}note", name=legal(name)).text = legal(value)
 
 
 def _bytes(root: etree._Element) -> bytes:

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import re
-import threading
-import warnings
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
 
 from tap.adql.errors import ADQLError
-
-if TYPE_CHECKING:
-    from astropy.units import UnitBase
+from vo.core.units import factor, read_unit
 
 _FACTOR = re.compile(r"([A-Za-z_]+|'[A-Za-z_]+')(?:(?:\*\*|\^)?\(?([-+]?\d{1,2})\)?)?", re.ASCII)
 _MAX_LENGTH = 100
 _MAX_EXPONENT = 9
-_warnings = threading.Lock()
 
 # ---- conversions ----------------------------------------------------------------------------------------------------
 
@@ -33,7 +27,7 @@ def conversion_factor(unit: str | None, wanted: str, position: int) -> float:
     if unit is None:
         raise _no_unit("IN_UNIT", position)
     try:
-        return _factor(unit, wanted)
+        return factor(unit, wanted)
     except ValueError as error:
         raise ADQLError(f"IN_UNIT: {error}", position) from None
 
@@ -63,40 +57,15 @@ def _no_unit(what: str, position: int, hint: str = "") -> ADQLError:
 
 
 @lru_cache(maxsize=1024)
-def _factor(unit: str, wanted: str) -> float:
-    known = _read(unit), _read(wanted)
-    try:
-        return float(known[0].to(known[1]))
-    except (TypeError, ValueError, ArithmeticError):
-        raise ValueError(f"{unit} cannot be converted to {wanted}.") from None
-
-
-@lru_cache(maxsize=1024)
 def _spectral(unit: str, wanted: str) -> tuple[float, bool]:
     from astropy import units  # noqa: PLC0415  (it takes a third of a second)
 
-    known = _read(unit), _read(wanted)
+    known = read_unit(unit), read_unit(wanted)
     try:
         one, two = (float(known[0].to(known[1], value, units.spectral())) for value in (1.0, 2.0))
     except (TypeError, ValueError, ArithmeticError):
         raise ValueError(f"{unit} cannot be converted to {wanted}; both must be spectral units.") from None
     return one, two < one
-
-
-def _read(text: str) -> UnitBase:
-    """Read a unit; astropy is imported only here because that takes a third of a second."""
-    from astropy import units  # noqa: PLC0415  (it takes a third of a second)
-
-    if len(text) > _MAX_LENGTH:
-        raise ValueError(f"a unit has at most {_MAX_LENGTH} characters.")
-    # What VOUnits deprecates (Angstrom, erg) works; astropy's remark would go to the service's log.
-    with _warnings, warnings.catch_warnings():
-        warnings.simplefilter("ignore", units.UnitsWarning)
-        try:
-            found: Any = units.Unit(text, format="vounit", parse_strict="raise")
-        except (ValueError, TypeError):
-            raise ValueError(f"{text[:60]!r} is not a unit of VOUnits.") from None
-    return found
 
 
 # ---- products -------------------------------------------------------------------------------------------------------

@@ -8,9 +8,9 @@ from tap.adql.syntax.words import is_regular_identifier
 from tap.adql.types import SQL_TYPES
 from tap.ingest.description import ColumnDescription, TableDescription
 from tap.tables.models import PlannedColumn, TableName
-from tap.tables.positions import likely_position
 from vo.core.errors import TableError
 from vo.core.tables import Column, Datatype, TableStream
+from vo.core.tables.positions import likely_position
 
 MAX_NAME = 63
 """Longest name that PostgreSQL keeps whole, in bytes."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from tap.upload.models import Upload, read_uploads
-from vo.core.dali.parameters import Parameters
+from vo.core.dali.parameters import Parameters, requested_format
 from vo.core.errors import ParameterError
 from vo.core.settings import Settings
 from vo.core.tables.writers import Format, find_format
@@ -111,22 +111,6 @@ class QueryRequest:
             explain=explain,
             uploads=read_uploads(parameters.all("UPLOAD")),
         )
-
-
-def requested_format(parameters: Parameters) -> str | None:
-    """Return what RESPONSEFORMAT, or its older name FORMAT, says.
-
-    Raises
-    ------
-    ParameterError
-        If both are given and differ.
-    """
-    new, old = parameters.one("RESPONSEFORMAT"), parameters.one("FORMAT")
-    if new is not None and old is not None and new != old:
-        raise ParameterError(
-            "RESPONSEFORMAT", "differs from FORMAT, which is another name for it.", hint="Send one of them."
-        )
-    return new or old
 
 
 def wants_explanation(parameters: Parameters) -> bool:

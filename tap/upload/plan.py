@@ -8,9 +8,9 @@ from tap.adql.catalogue import CatalogueColumn, CatalogueTable
 from tap.adql.types import client_type
 from tap.tables.footprints import Footprints, footprints
 from tap.tables.models import PlannedColumn, TableName, sql_type
-from tap.tables.positions import likely_position
 from vo.core.errors import TableError
 from vo.core.tables import Column, Datatype
+from vo.core.tables.positions import likely_position
 
 ROW_NUMBER = "row_number"
 """Physical column with the order in which the rows came, where they are stored in another."""

@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import text
 
 from tests.uws.database import Database, stored
-from uws.models import ACTIVE, WAITING, ErrorSummary, Job, Phase, Progress
+from uws.models import ACTIVE, WAITING, ErrorSummary, Facts, Job, Phase, Progress
 from uws.store import change_phase
 from vo.core.settings import Settings
 
@@ -159,7 +159,7 @@ def test_times_of_a_life(database: Database) -> None:
 def test_handed_back_it_keeps_its_place_and_forgets_the_rest(database: Database) -> None:
     first, second = database.new(), database.new()
     leased = database.lease()
-    database.queue.beat("w1", draining=False, progress={(leased.job_id, 1): Progress(rows=7)})
+    database.queue.beat("w1", draining=False, progress={(leased.job_id, 1): (Progress(rows=7), Facts())})
     assert database.job(first).progress == Progress(rows=7)
     assert database.queue.hand_back(leased, counts=True)
     again = database.job(first)
@@ -171,7 +171,7 @@ def test_handed_back_it_keeps_its_place_and_forgets_the_rest(database: Database)
 @pytest.mark.parametrize("end", ["complete", "fail", "stopped"])
 def test_an_end_leaves_no_progress_and_no_worker(database: Database, end: str) -> None:
     job = database.leased()
-    database.queue.beat("w1", draining=False, progress={(job.job_id, 1): Progress(rows=7)})
+    database.queue.beat("w1", draining=False, progress={(job.job_id, 1): (Progress(rows=7), Facts())})
     match end:
         case "complete":
             assert database.queue.complete(job, [])

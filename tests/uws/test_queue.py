@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import wait_until
 from tests.uws.database import SERVICES, Database, stored
-from uws.models import ErrorSummary, Job, Phase, Progress
+from uws.models import ErrorSummary, Facts, Job, Phase, Progress
 from vo.core.settings import TAP_ROLE
 
 WORK = "SELECT count(*) FROM generate_series(1, 99999) AS a, generate_series(1, 99999) AS b"
@@ -201,17 +201,19 @@ def test_a_beat_tells_progress_of_its_own_attempt_and_hears_of_wishes(database: 
     mine, aborted, deleted = (database.leased() for _ in range(3))
     database.new()
     other = database.lease("w2")
+    facts = Facts(requested=9, found=7, failed={"no position": 2}, notes=[["engine", "stream"]])  # type: ignore[list-item]  # as JSON has it
     told = {
-        (mine.job_id, 1): Progress(rows=1, size=2, fraction=0.5, stage="reading"),
-        (aborted.job_id, 2): Progress(rows=3),
-        (other.job_id, 1): Progress(rows=4),
+        (mine.job_id, 1): (Progress(rows=1, size=2, fraction=0.5, stage="reading"), facts),
+        (aborted.job_id, 2): (Progress(rows=3), facts),
+        (other.job_id, 1): (Progress(rows=4), facts),
     }
     database.store.abort(aborted.job_id)
     database.store.mark_deleted(deleted.job_id)
     database.store.abort(other.job_id)
     asked = database.queue.beat("w1", draining=True, progress=told)
     assert asked == frozenset({aborted.job_id, deleted.job_id})
-    assert database.job(mine).progress == told[mine.job_id, 1]
+    assert (database.job(mine).progress, database.job(mine).facts) == told[mine.job_id, 1]
+    assert database.job(other).facts == Facts()
     assert database.job(aborted).progress is None
     assert database.job(other).progress is None
     assert [(row.worker_id, row.draining) for row in database.queue.workers()] == [("w1", True), ("w2", False)]

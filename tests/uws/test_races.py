@@ -18,7 +18,7 @@ from tests.conftest import wait_until
 from tests.uws.database import LIMITS, Database
 from uws.cleaning import Cleaner
 from uws.executor import JobContext, StoppedError
-from uws.models import Job, Phase, Result
+from uws.models import NO_FACTS, Facts, Job, Phase, Result
 from uws.queue import Queue
 from uws.undertaker import LEASE_SECONDS, machine
 from uws.worker import Worker
@@ -150,7 +150,7 @@ def test_a_handed_back_job_returns_at_once(database: Database, tmp_path: Path) -
 
 def test_a_bug_ends_in_words(database: Database, tmp_path: Path) -> None:
     class Broken(Queue):
-        def complete(self, job: Job, results: Sequence[Result]) -> bool:
+        def complete(self, job: Job, results: Sequence[Result], facts: Facts = NO_FACTS) -> bool:
             raise KeyError(job.job_id)
 
     job = database.new()

@@ -240,6 +240,14 @@ class FileStore:
                 copy.flush()
             yield Path(f"/proc/self/fd/{copy.fileno()}")
 
+    def read_small(self, path: str) -> bytes | None:
+        """Return the content of a file that fits into memory, None if there is none."""
+        try:
+            with self.open(path) as file, translated():
+                return bytes(file.read())
+        except NotFoundError:
+            return None
+
     def size(self, path: str) -> int | None:
         """Return the size of a file in bytes, None if there is none."""
         with translated():

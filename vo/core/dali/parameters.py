@@ -69,3 +69,19 @@ class Parameters:
         if int(digits) < least:
             raise ParameterError(name, f"{shown!r} is not an integer of at least {least}.")
         return int(digits)
+
+
+def requested_format(parameters: Parameters) -> str | None:
+    """Return what RESPONSEFORMAT, or its older name FORMAT, says.
+
+    Raises
+    ------
+    ParameterError
+        If both are given and differ.
+    """
+    new, old = parameters.one("RESPONSEFORMAT"), parameters.one("FORMAT")
+    if new is not None and old is not None and new != old:
+        raise ParameterError(
+            "RESPONSEFORMAT", "differs from FORMAT, which is another name for it.", hint="Send one of them."
+        )
+    return new or old

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tap.tables.positions import likely_position
 from vo.core.tables import Column, Datatype
+from vo.core.tables.positions import likely_position
 
 
 def column(name: str, ucd: str | None = None, unit: str | None = "deg", datatype: Datatype = Datatype.DOUBLE) -> Column:
