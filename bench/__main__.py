@@ -5,23 +5,44 @@ from __future__ import annotations
 import argparse
 import sys
 
-from bench import bulk, cones, formats, ingest, jobs, joins, reading, translation, uploads
+from bench import bulk, cones, crossmatch, formats, ingest, jobs, joins, reading, tasks, translation, uploads
 from bench.report import Figure, show
 from bench.server import running
 
-SECTIONS = ("ingest", "bulk", "cones", "joins", "jobs", "translation", "reading", "formats", "uploads")
+SECTIONS = (
+    "ingest",
+    "bulk",
+    "cones",
+    "joins",
+    "jobs",
+    "translation",
+    "reading",
+    "formats",
+    "uploads",
+    "tasks",
+    "crossmatch",
+)
+
+DEFAULT_ROWS = 5_000_000
 
 
 def main() -> int:
     """Measure and show; the exit status says whether every target was met."""
     parser = argparse.ArgumentParser(prog="scripts/bench", description="Measure the service against PostgreSQL itself.")
     parser.add_argument("sections", nargs="*", default=SECTIONS, help=f"any of {', '.join(SECTIONS)}; default: all")
-    parser.add_argument("--rows", type=int, default=5_000_000, help="rows of demo.big")
+    parser.add_argument("--rows", type=int, help=f"rows of demo.big; default: {DEFAULT_ROWS:,}")
     parser.add_argument("--runs", type=int, default=7, help="runs of each bulk download")
     parser.add_argument(
         "--upload-rows", type=int, default=uploads.MANY, help="rows of the largest upload, at most those of demo.big"
     )
+    parser.add_argument(
+        "--large",
+        action="store_true",
+        help="crossmatch: also 10,000,000 rows with all of demo.big, 50,000,000 unless --rows",
+    )
     arguments = parser.parse_args()
+    if arguments.rows is None:
+        arguments.rows = crossmatch.LARGE[1] if arguments.large else DEFAULT_ROWS
     unknown = set(arguments.sections) - set(SECTIONS)
     if unknown:
         parser.error(f"no section {', '.join(unknown)}")
@@ -46,6 +67,10 @@ def main() -> int:
             figures += formats.measure(bench, arguments.rows, arguments.runs)
         if "uploads" in arguments.sections:
             figures += uploads.measure(bench, arguments.rows, arguments.upload_rows)
+        if "tasks" in arguments.sections:
+            figures += tasks.measure(bench)
+        if "crossmatch" in arguments.sections:
+            figures += crossmatch.measure(bench, arguments.rows, large=arguments.large)
         if "ingest" in arguments.sections:
             figures += ingest.measure(bench, arguments.rows)
     return 0 if show(figures) else 1

@@ -31,16 +31,19 @@ MIB = 2**20
 class Client:
     """One kept connection to the service."""
 
-    def __init__(self, bench: Bench) -> None:
+    def __init__(self, bench: Bench, *, address_of_client: str | None = None) -> None:
         address = urlsplit(bench.tap)
+        self._headers = {} if address_of_client is None else {"X-Forwarded-For": address_of_client}
         self._connection = http.client.HTTPConnection(address.netloc)
         self._path = address.path
 
     def ask(self, path: str, parameters: dict[str, str] | None = None, method: str = "") -> tuple[bytes, str]:
         """Send a request; return the body and the path of the Location."""
         body = urlencode(parameters) if parameters else None
-        target = path if path.startswith("/tap") else self._path + path
-        self._connection.request(method or ("POST" if body else "GET"), target, body, FORM if body else {})
+        target = path if path.startswith(("/tap", "/tasks")) else self._path + path
+        self._connection.request(
+            method or ("POST" if body else "GET"), target, body, {**self._headers, **(FORM if body else {})}
+        )
         answer = self._connection.getresponse()
         content = answer.read()
         if answer.status not in (200, 303):

@@ -88,7 +88,8 @@ class ResultWriter:
         StoppedError
             If the job is to stop.
         """
-        self._context.check()
+        if not self._context.closing:
+            self._context.check()
         size = len(block) if isinstance(block, bytes) else memoryview(block).nbytes
         self._limits.check_result(self.size + size)
         if self.size + size - self._checked >= DISK_EVERY:
@@ -109,6 +110,8 @@ class JobContext:
         What it tells of itself; to be set likewise.
     keeps_partial : bool
         Whether results that are stored when it fails, or its time is over, are kept.
+    closing : bool
+        Whether only the ends of such results are still written, which a wish to stop does not prevent.
 
     Parameters
     ----------
@@ -128,6 +131,7 @@ class JobContext:
         self.progress = Progress()
         self.facts: Facts = job.facts
         self.keeps_partial = False
+        self.closing = False
         self.begun = time.monotonic()
         self.stopping: Stop | None = None
         self._files = files
@@ -178,6 +182,11 @@ class JobContext:
                 self.stopping = reason
             if self._cancel is not None:
                 self._cancel()
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether another attempt goes on with the job."""
+        return self.stopping in (Stop.DRAIN, Stop.LOST)
 
     def load_checkpoint(self) -> bytes | None:
         """Return what an earlier attempt saved last, None where there is nothing."""

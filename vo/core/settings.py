@@ -161,6 +161,22 @@ class Settings(BaseSettings):
     fetch_time: Annotated[float, Field(gt=0)] = 600.0
     """Seconds that fetching one table for UPLOAD may take."""
 
+    task_memory: Annotated[int, Field(ge=64 * 2**20)] = 2 * 2**30
+    """Bytes of memory that one computation may use, all its processes together; it is ended beyond."""
+
+    task_disk: Annotated[int, Field(ge=2**20)] = 50 * 2**30
+    """Bytes of temporary files that one computation may have at the same time."""
+
+    task_cores: Annotated[int, Field(ge=1, le=1024)] = Field(default_factory=lambda: os.cpu_count() or 1)
+    """Processes over which one computation spreads its work."""
+
+    task_network: tuple[str, ...] = ()
+    """Tasks that may use the network if they need it, such as ``["gost"]``; all others compute without."""
+
+    cluster: str = ""
+    """Address of a Ray cluster over which computations spread their work, such as ``ray://head:10001``; needs the extra
+    ``cluster``. Default: this machine."""
+
     min_disk: Annotated[int, Field(ge=0)] = 2**30
     """Free bytes on the data folder's disk below which the service calls itself not available."""
 

@@ -1,0 +1,278 @@
+"""One run of a task, from what a client asks to the last result."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import structlog
+
+from uws.models import Facts, Progress
+from uws.tasks.declaration import Counts, Neighbours, Plan
+from uws.tasks.events import Counted, Event, Finished, Made, Noted, Progressed, Saved
+from uws.tasks.nursery import Nursery
+from uws.tasks.outputs import Outputs, Store
+from uws.tasks.planning import Planned, plan_run
+from uws.tasks.process import Order, TaskProcess
+from uws.tasks.recognition import NOTHING, Recognised
+from uws.tasks.request import TaskRequest
+from uws.tasks.selections import OpenSelections, Selections
+from vo.core.callers import Caller
+from vo.core.errors import ForbiddenError, ServiceError
+from vo.core.settings import Settings
+from vo.core.tables import TableStream
+
+log = structlog.get_logger()
+
+
+class Report(Protocol):
+    """Who hears how a run goes."""
+
+    def tell(self, progress: Progress, facts: Facts) -> None:
+        """Hear how far it is, and what is to be known of it."""
+
+    def save(self, state: bytes) -> None:
+        """Keep the run's checkpoint."""
+
+    def closing(self) -> None:
+        """Hear that only the ends of results are written from now on, although the run was stopped."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskLimits:
+    """What one run may use.
+
+    Attributes
+    ----------
+    memory, disk : int
+        In bytes.
+    cores : int
+        Processes for chunks.
+    cluster : str
+        Address of a cluster for chunks; empty for this machine.
+    """
+
+    memory: int
+    disk: int
+    cores: int
+    cluster: str
+
+    @classmethod
+    def of(cls, settings: Settings) -> TaskLimits:
+        """Take the limits from the settings."""
+        return cls(settings.task_memory, settings.task_disk, settings.task_cores, settings.cluster)
+
+
+class TaskRunner:
+    """Runs tasks; one for each process.
+
+    Parameters
+    ----------
+    selections : Selections
+        Reads what tasks are given.
+    nursery : Nursery
+        Starts the processes in which they compute.
+    settings : Settings
+        Limits, and where temporary files are.
+    """
+
+    def __init__(self, selections: Selections, nursery: Nursery, settings: Settings) -> None:
+        self.selections = selections
+        self.nursery = nursery
+        self.limits = TaskLimits.of(settings)
+        self.scratch: Path = settings.scratch_folder
+        self.networked = frozenset(settings.task_network)
+
+    def run(
+        self,
+        request: TaskRequest,
+        files: Mapping[str, Any],
+        caller: Caller,
+        label: str,
+        *,
+        store: Store,
+        report: Report,
+        checkpoint: bytes | None = None,
+    ) -> TaskRun:
+        """Return a run that is ready to begin; it must be closed.
+
+        Parameters
+        ----------
+        request : TaskRequest
+            What is asked for.
+        files : mapping of str to OpenInput
+            What came with it; they must be there until the run has ended.
+        caller : Caller
+            Whose limits it takes.
+        label : str
+            The job's id.
+        store : Store
+            Where results go.
+        report : Report
+            Who hears of its progress.
+        checkpoint : bytes, optional
+            What an earlier attempt saved.
+        """
+        opened = self.selections.of(request.selections, files, caller, label)
+        return TaskRun(self, request, opened, label, store=store, report=report, checkpoint=checkpoint)
+
+
+class TaskRun:
+    """One run."""
+
+    def __init__(
+        self,
+        runner: TaskRunner,
+        request: TaskRequest,
+        selections: OpenSelections,
+        label: str,
+        *,
+        store: Store,
+        report: Report,
+        checkpoint: bytes | None,
+    ) -> None:
+        self._runner = runner
+        self._request = request
+        self._selections = selections
+        self._label = label
+        self._store = store
+        self._report = report
+        self._checkpoint = checkpoint
+        self._cancelled = threading.Event()
+        self._process: TaskProcess | None = None
+        self._plan = Plan({})
+        self._counts = Counts()
+        self._notes: dict[str, str] = {}
+        self._progress = Progressed(None, None)
+
+    def run(self) -> None:
+        """Run to the end.
+
+        Raises
+        ------
+        ServiceError
+            Why it failed. What was made before is kept if the task declares so, and dropped otherwise.
+        """
+        request = self._request
+        if request.task.network and request.task.name not in self._runner.networked:
+            raise ForbiddenError(
+                f"The task {request.task.name} needs the network, and its operator does not let it use it.",
+                hint="The operator can allow it by VO_TASK_NETWORK.",
+            )
+        with ExitStack() as stack:
+            stack.enter_context(self._selections)
+            planned = plan_run(request, self._selections)
+            self._plan = planned.plan
+            self._tell(0, 0, "opens its input")
+            inputs = {name: self._selections.open(item) for name, item in planned.plan.inputs.items()}
+            order = self._order(planned, inputs)
+            outputs = Outputs(request, order.outputs, self._store, self._infos)
+            stack.callback(outputs.drop)
+            self._process = process = TaskProcess(
+                self._runner.nursery, order, inputs, self._runner.scratch, self._label
+            )
+            stack.callback(process.close)
+            if self._cancelled.is_set():
+                process.cancel()
+            self._follow(process, outputs)
+            self._tell(outputs.rows, outputs.size, None)
+
+    def cancel(self) -> None:
+        """Make `run` end soon; called from any thread, also repeatedly."""
+        self._cancelled.set()
+        self._selections.cancel()
+        if (process := self._process) is not None:
+            process.cancel()
+
+    def _follow(self, process: TaskProcess, outputs: Outputs) -> None:
+        """Write what the process makes until it ends."""
+        try:
+            for event in process.events():
+                self._take(event, outputs)
+                if outputs.full:
+                    break
+            outputs.end()
+        except ServiceError as error:
+            if self._request.task.keeps_partial:
+                self._report.closing()
+                with suppress(ServiceError):  # a full disk; what went wrong before matters more
+                    outputs.end_early(error)
+            raise
+
+    def _take(self, event: Event, outputs: Outputs) -> None:
+        match event:
+            case Made(output, batch):
+                outputs.batch(output, batch)
+            case Finished(output, path):
+                outputs.file(output, path)
+            case Progressed(fraction, stage):
+                before = self._progress
+                self._progress = Progressed(
+                    before.fraction if fraction is None else fraction, before.stage if stage is None else stage
+                )
+            case Counted(counts):
+                self._counts = self._counts.plus(counts)
+            case Noted(name, value):
+                self._notes[name] = value
+            case Saved(state):
+                self._report.save(state)
+        self._tell(outputs.rows, outputs.size, self._progress.stage)
+
+    def _tell(self, rows: int, size: int, stage: str | None) -> None:
+        counts = self._counts
+        counted = counts != Counts()
+        self._report.tell(
+            Progress(rows, size, self._progress.fraction, stage),
+            Facts(
+                plan=self._plan.explanation or None,
+                requested=counts.requested if counted else None,
+                found=counts.found if counted else None,
+                failed=counts.failed,
+                notes=tuple(self._notes.items()),
+            ),
+        )
+
+    def _order(self, planned: Planned, inputs: Mapping[str, TableStream]) -> Order:
+        request, limits = self._request, self._runner.limits
+        task = request.task
+        columns = {name: stream.columns for name, stream in inputs.items()}
+        recognised: dict[str, Recognised] = {
+            name: NOTHING if isinstance(item, Neighbours) else planned.facts[item.selection].recognised
+            for name, item in planned.plan.inputs.items()
+        }
+        return Order(
+            task=f"{type(task).__module__}:{type(task).__qualname__}",
+            parameters=request.parameters.model_dump_json(),
+            inputs=columns,
+            recognised=recognised,
+            outputs=dict(task.columns(columns, request.parameters, planned.plan)),
+            files=tuple(output.name for output in task.outputs if output.media_type is not None),
+            memory=limits.memory,
+            disk=limits.disk,
+            cores=limits.cores,
+            checkpoint=self._checkpoint,
+            cluster=limits.cluster,
+            network=task.network,
+        )
+
+    def _infos(self) -> tuple[tuple[str, str, str], ...]:
+        """Return what a table says about the run: DALI's facts, the task and its version, the request, the notes."""
+        request = self._request
+        infos = [("request_id", self._label, ""), ("task", request.task.name, request.task.title)]
+        infos.append(("task_version", request.task.version, ""))
+        if request.run_id:
+            infos.append(("RUNID", request.run_id, ""))
+        for selection in request.selections.selections.values():
+            given = selection.query or selection.table
+            if given:
+                infos.append((selection.parameter, given[:10_000], ""))
+        for name, value in request.parameters.model_dump(mode="json").items():
+            if value is not None:
+                infos.append((name.upper(), str(value), ""))
+        infos.extend((name, value, "") for name, value in self._notes.items())
+        infos.extend(("reference", reference.url, reference.title) for reference in request.task.references)
+        return tuple(infos)
