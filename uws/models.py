@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Any, Self
 
 
 class Phase(StrEnum):
@@ -118,6 +119,12 @@ class Facts:
     found: int | None = None
     failed: Mapping[str, int] = field(default_factory=dict)
     notes: Sequence[tuple[str, str]] = ()
+
+    @classmethod
+    def of(cls, stored: Mapping[str, Any]) -> Self:
+        """Read what was stored as JSON."""
+        notes = tuple((name, value) for name, value in stored.get("notes", ()))
+        return cls(**{**stored, "notes": notes})
 
 
 NO_FACTS = Facts()

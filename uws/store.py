@@ -417,5 +417,5 @@ def job_of(row: Row[Any]) -> Job:
         attempt=row.attempt,
         vain_attempts=row.vain_attempts,
         abort_asked=row.abort_asked,
-        facts=Facts(**row.facts),
+        facts=Facts.of(row.facts),
     )

@@ -201,7 +201,7 @@ def test_a_beat_tells_progress_of_its_own_attempt_and_hears_of_wishes(database: 
     mine, aborted, deleted = (database.leased() for _ in range(3))
     database.new()
     other = database.lease("w2")
-    facts = Facts(requested=9, found=7, failed={"no position": 2}, notes=[["engine", "stream"]])  # type: ignore[list-item]  # as JSON has it
+    facts = Facts(requested=9, found=7, failed={"no position": 2}, notes=(("engine", "stream"),))
     told = {
         (mine.job_id, 1): (Progress(rows=1, size=2, fraction=0.5, stage="reading"), facts),
         (aborted.job_id, 2): (Progress(rows=3), facts),
