@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
@@ -11,6 +11,11 @@ from tap.upload.models import SentFile
 from uws.models import Result
 from uws.service import Jobs
 from vo.core.callers import Caller
+from vo.core.files import FileStore
+
+
+_RESULT = re.compile(r"(.+)/([^/?#]+)/results/([^/?#]+)")
+"""The address of a result: of the job list, the job's id, the result's."""
 
 
 @dataclass(frozen=True)
@@ -25,15 +30,12 @@ class OwnResults:
 
     Parameters
     ----------
-    jobs : Jobs
-        The jobs.
-    base_url : str
-        Address of the job list as clients see it, with a slash at the end.
+    lists : mapping of str to Jobs
+        The job lists, by their addresses as clients see them, without a slash at the end.
     """
 
-    def __init__(self, jobs: Jobs, base_url: str) -> None:
-        self._jobs = jobs
-        self._address = re.compile(rf"{re.escape(base_url)}([^/?#]+)/results/([^/?#]+)")
+    def __init__(self, lists: Mapping[str, Jobs]) -> None:
+        self._lists = lists
 
     def open(self, url: str, caller: Caller) -> AbstractContextManager[SentFile] | None:
         """Hold the result of an address; None if it is no result's.
@@ -43,12 +45,14 @@ class OwnResults:
         ServiceError
             If there is no such result, or it is somebody else's.
         """
-        found = self._address.fullmatch(url)
-        if found is None:
+        found = _RESULT.fullmatch(url)
+        jobs = None if found is None else self._lists.get(found[1])
+        if found is None or jobs is None:
             return None
-        return self._opened(self._jobs.result(caller, *found.groups()))
+        return _opened(jobs.files, jobs.result(caller, found[2], found[3]))
 
-    @contextmanager
-    def _opened(self, result: Result) -> Iterator[SentFile]:
-        with self._jobs.files.local(result.path) as path:
-            yield _StoredFile(str(path), result.file_name, result.media_type)
+
+@contextmanager
+def _opened(files: FileStore, result: Result) -> Iterator[SentFile]:
+    with files.local(result.path) as path:
+        yield _StoredFile(str(path), result.file_name, result.media_type)

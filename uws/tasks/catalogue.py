@@ -19,6 +19,11 @@ _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", re.ASCII)
 log = structlog.get_logger()
 
 
+def service_of(task: Task[Any]) -> str:
+    """Return the name of the service to which a task's jobs belong."""
+    return f"task.{task.name}"
+
+
 class TaskError(Exception):
     """A declaration that cannot be served."""
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from uws.executor import JobContext
 from uws.models import Facts, Job, Progress
+from uws.tasks.catalogue import service_of
 from uws.tasks.declaration import Recovery, Task
 from uws.tasks.request import TaskRequest
 from uws.tasks.running import TaskRunner
@@ -16,11 +17,6 @@ from vo.core.settings import Settings
 
 ATTEMPTS = 3
 """How often a job is begun whose worker goes away."""
-
-
-def service_of(task: Task[Any]) -> str:
-    """Return the name of the service to which a task's jobs belong."""
-    return f"task.{task.name}"
 
 
 class TaskJobs:

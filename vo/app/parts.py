@@ -30,8 +30,9 @@ from uws.cleaning import Cleaner
 from uws.handlers import JobHandlers
 from uws.pages import JobPages
 from uws.queue import Queue
-from uws.service import Jobs
+from uws.service import Estimator, Jobs
 from uws.store import JobStore
+from uws.tasks.catalogue import TaskCatalogue, service_of
 from uws.waiting import Waiting
 from uws.worker import Worker
 from vo.core.arrow import ArrowPool
@@ -84,9 +85,9 @@ def build(settings: Settings) -> Parts:
     store = JobStore(engine)
     rulings = dialect(settings)
     limits = Limits.of(settings)
-    jobs = tap_jobs(settings, store)
+    tasks = TaskCatalogue.installed()
     scratch = ScratchBooks(limits)
-    tables = uploads(settings, engine, jobs, scratch)
+    tables = uploads(settings, engine, tasks, scratch)
     probe = ArrowPool(settings.conninfo(TAP_ROLE), size=1, wait=5, statement_time=5)
     return Parts(
         settings=settings,
@@ -102,7 +103,7 @@ def build(settings: Settings) -> Parts:
         ),
         descriptions=DescriptionHandlers(schema, settings, rulings, _checks(settings, engine, queue, probe)),
         jobs=JobHandlers(
-            jobs,
+            job_list(settings, store, TAP_JOBS),
             Waiting(store, settings.conninfo()),
             JobPages(page_environment(settings, "uws")),
             settings,
@@ -120,7 +121,7 @@ def build_queries(settings: Settings) -> Iterator[QueryService]:
     engine = owner_engine(settings)
     pool = ArrowPool(settings.conninfo(TAP_ROLE), size=1, wait=settings.queue_time, statement_time=settings.sync_time)
     scratch = ScratchBooks(Limits.of(settings))
-    tables = uploads(settings, engine, tap_jobs(settings, JobStore(engine)), scratch)
+    tables = uploads(settings, engine, TaskCatalogue.installed(), scratch)
     try:
         yield QueryService(
             SchemaService(engine, settings.conninfo()),
@@ -157,8 +158,8 @@ def build_worker(settings: Settings, *, slots: int) -> WorkerParts:
         wait=settings.queue_time,
         statement_time=settings.max_job_time + 60,
     )
-    own_jobs = tap_jobs(settings, JobStore(engine))
-    tables = uploads(settings, engine, own_jobs, ScratchBooks(limits))
+    tasks = TaskCatalogue.installed()
+    tables = uploads(settings, engine, tasks, ScratchBooks(limits))
     queries = QueryService(schema, pool, dialect(settings), limits, tables)
     worker = Worker(
         Queue(engine),
@@ -173,23 +174,27 @@ def build_worker(settings: Settings, *, slots: int) -> WorkerParts:
     return WorkerParts(worker, schema, queries)
 
 
-def tap_jobs(settings: Settings, store: JobStore) -> Jobs:
-    """Build the rules of TAP's jobs."""
+def job_list(settings: Settings, store: JobStore, service: str, estimate: Estimator | None = None) -> Jobs:
+    """Build the rules of one service's jobs."""
     return Jobs(
-        TAP_JOBS,
+        service,
         store,
         FileStore(settings.results_location),
         Limits.of(settings),
         max_parameters=settings.max_body,
+        estimate=estimate,
     )
 
 
-def uploads(settings: Settings, engine: Engine, jobs: Jobs, scratch: ScratchBooks) -> UploadService:
-    """Build what loads the tables that come with queries."""
+def uploads(settings: Settings, engine: Engine, tasks: TaskCatalogue, scratch: ScratchBooks) -> UploadService:
+    """Build what loads the tables that come with queries; they may be results of all our jobs."""
+    store = JobStore(engine)
+    lists = {f"{settings.public_url}/tap/async": job_list(settings, store, TAP_JOBS)}
+    for task in tasks:
+        lists[f"{settings.public_url}/tasks/{task.name}/async"] = job_list(settings, store, service_of(task))
     limits = Limits.of(settings)
-    policy = FetchPolicy.of(settings)
-    own = OwnResults(jobs, f"{settings.public_url}/tap/async/")
-    return UploadService(settings, TableBooks(engine, limits), Sources(policy, own.open, scratch), limits)
+    sources = Sources(FetchPolicy.of(settings), OwnResults(lists).open, scratch)
+    return UploadService(settings, TableBooks(engine, limits), sources, limits)
 
 
 def dialect(settings: Settings) -> Dialect:
