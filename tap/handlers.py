@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import gzip
-import hashlib
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.resources import files
 
-from jinja2 import Environment, select_autoescape
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -19,38 +14,11 @@ from tap.examples import examples
 from tap.schema.service import SchemaService, Snapshot
 from tap.schema.xml import table_document, tableset_document
 from vo.core.dali.request import read_parameters
+from vo.core.documents import XML, Document
 from vo.core.errors import NotFoundError, ParameterError
+from vo.core.pages import page_environment
 from vo.core.settings import Settings
 from vo.core.vosi import Check, availability_document, run_checks
-
-XML = "text/xml"
-
-
-@dataclass(frozen=True, slots=True)
-class Document:
-    """A finished document with its compressed form and its tag."""
-
-    body: bytes
-    compressed: bytes
-    etag: str
-    media_type: str
-
-    @classmethod
-    def of(cls, body: bytes, media_type: str = XML) -> Document:
-        """Prepare a document for being sent often."""
-        tag = hashlib.sha256(body).hexdigest()[:24]
-        # Weak, because it stands for the compressed form as well.
-        return cls(body, gzip.compress(body, 6), f'W/"{tag}"', media_type)
-
-    def response(self, request: Request) -> Response:
-        """Answer with the document, or with 304 where the client holds it already."""
-        headers = {"ETag": self.etag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
-        if self.etag in request.headers.get("if-none-match", ""):
-            return Response(status_code=304, headers=headers)
-        if "gzip" in request.headers.get("accept-encoding", ""):
-            headers["Content-Encoding"] = "gzip"
-            return Response(self.compressed, headers=headers, media_type=self.media_type)
-        return Response(self.body, headers=headers, media_type=self.media_type)
 
 
 class DescriptionHandlers:
@@ -76,9 +44,7 @@ class DescriptionHandlers:
         self._capabilities = Document.of(tap_capabilities(settings, dialect))
         self._cache: dict[str, Document] = {}
         self._cached: Snapshot | None = None
-        environment = Environment(autoescape=select_autoescape(), trim_blocks=True, lstrip_blocks=True)
-        text = files("tap").joinpath("templates/examples.html").read_text(encoding="utf-8")
-        self._examples = environment.from_string(text)
+        self._examples = page_environment(settings, "tap").get_template("examples.html")
 
     async def capabilities(self, request: Request) -> Response:
         """Answer VOSI capabilities."""
@@ -126,7 +92,7 @@ class DescriptionHandlers:
     def _examples_page(self) -> Document:
         snapshot = self._current()
         if "examples" not in self._cache:
-            page = self._examples.render(examples=examples(snapshot.tableset), title=self._settings.title)
+            page = self._examples.render(examples=examples(snapshot.tableset), root="../")
             self._cache["examples"] = Document.of(page.encode(), "application/xhtml+xml")
         return self._cache["examples"]
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from typing import ParamSpec, TypeAlias, TypeVar
 from urllib.parse import urlencode
@@ -54,6 +55,48 @@ Result = TypeVar("Result")
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 
+RESOURCES = {
+    "": {"GET": "job_list", "POST": "create"},
+    "/": {"GET": "job_list", "POST": "create"},
+    "/{job_id}": {"GET": "job", "POST": "act", "DELETE": "delete"},
+    "/{job_id}/phase": {"GET": "phase", "POST": "change_phase"},
+    "/{job_id}/executionduration": {"GET": "execution_duration", "POST": "set_execution_duration"},
+    "/{job_id}/destruction": {"GET": "destruction", "POST": "set_destruction"},
+    "/{job_id}/quote": {"GET": "quote"},
+    "/{job_id}/owner": {"GET": "owner"},
+    "/{job_id}/parameters": {"GET": "parameters", "POST": "add_parameters"},
+    "/{job_id}/error": {"GET": "error"},
+    "/{job_id}/results": {"GET": "results"},
+    "/{job_id}/results/{result_id}": {"GET": "result"},
+}
+"""The resources of a job list below its path, and the method of `JobHandlers` that answers each method of HTTP."""
+
+
+def _pool(name: str) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(THREADS, thread_name_prefix=name)
+
+
+@dataclass(frozen=True)
+class JobThreads:
+    """Threads of job lists.
+
+    Attributes
+    ----------
+    store : ThreadPoolExecutor
+        Ask the database.
+    files : ThreadPoolExecutor
+        Read results.
+    """
+
+    store: ThreadPoolExecutor = field(default_factory=lambda: _pool("jobs"))
+    files: ThreadPoolExecutor = field(default_factory=lambda: _pool("results"))
+
+    def shutdown(self) -> None:
+        """End them; what waits is not begun."""
+        self.store.shutdown(wait=False, cancel_futures=True)
+        self.files.shutdown(wait=False, cancel_futures=True)
+
+
 class JobHandlers:
     """The job list of one service, and its jobs.
 
@@ -73,6 +116,10 @@ class JobHandlers:
         Of the job list, such as ``/tap/async``.
     title : str
         What the service is called on pages.
+    threads : JobThreads, optional
+        Shared with other job lists; its own by default.
+    service_url : str, optional
+        Of the page from which people send jobs to this list.
     """
 
     def __init__(
@@ -85,6 +132,8 @@ class JobHandlers:
         *,
         path: str,
         title: str,
+        threads: JobThreads | None = None,
+        service_url: str | None = None,
     ) -> None:
         self._jobs = jobs
         self._waiting = waiting
@@ -94,26 +143,13 @@ class JobHandlers:
         self._path = path
         self._url = f"{settings.public_url}{path}"
         self._title = title
-        self._store_threads = ThreadPoolExecutor(THREADS, thread_name_prefix="jobs")
-        self._file_threads = ThreadPoolExecutor(THREADS, thread_name_prefix="results")
+        self._service_url = service_url
+        self._threads = threads or JobThreads()
 
     @property
     def routes(self) -> list[Route]:
         """All resources."""
-        job = f"{self._path}/{{job_id}}"
-        return [
-            *(_resource(path, GET=self.job_list, POST=self.create) for path in (self._path, f"{self._path}/")),
-            _resource(job, GET=self.job, POST=self.act, DELETE=self.delete),
-            _resource(f"{job}/phase", GET=self.phase, POST=self.change_phase),
-            _resource(f"{job}/executionduration", GET=self.execution_duration, POST=self.set_execution_duration),
-            _resource(f"{job}/destruction", GET=self.destruction, POST=self.set_destruction),
-            _resource(f"{job}/quote", GET=self.quote),
-            _resource(f"{job}/owner", GET=self.owner),
-            _resource(f"{job}/parameters", GET=self.parameters, POST=self.add_parameters),
-            _resource(f"{job}/error", GET=self.error),
-            _resource(f"{job}/results", GET=self.results),
-            _resource(f"{job}/results/{{result_id}}", GET=self.result),
-        ]
+        return job_routes(self._path, lambda _request: self)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -121,8 +157,7 @@ class JobHandlers:
         self._waiting.start()
         yield
         await asyncio.to_thread(self._waiting.stop)
-        self._store_threads.shutdown(wait=False, cancel_futures=True)
-        self._file_threads.shutdown(wait=False, cancel_futures=True)
+        self._threads.shutdown()
 
     def answer_waiting(self) -> None:
         """Answer all requests that wait, so that the process can end."""
@@ -171,7 +206,8 @@ class JobHandlers:
         if job.phase is Phase.QUEUED:
             job = await self._call(self._jobs.with_turn, job)
         if wants_html(request.headers.get("accept")):
-            return HTMLResponse(self._pages.job(job, self._url_of(job), self._url, self._title), headers=NEGOTIATED)
+            page = self._pages.job(job, self._url_of(job), self._url, self._title, service_url=self._service_url)
+            return HTMLResponse(page, headers=NEGOTIATED)
         return Response(xml.job_document(job, self._url_of(job)), headers=NEGOTIATED, media_type=XML)
 
     async def act(self, request: Request) -> Response:
@@ -277,7 +313,7 @@ class JobHandlers:
             content_type=result.media_type,
             filename=result.file_name,
             etag=f"{job_id[:16]}-{result_id}-{result.size}",
-            executor=self._file_threads,
+            executor=self._threads.files,
             idle=IDLE_SECONDS,
         )
 
@@ -306,6 +342,7 @@ class JobHandlers:
             phases=wanted.phases,
             older_url=older,
             newer_url=None if before is None else self._page_url(parameters),
+            service_url=self._service_url,
         )
         return HTMLResponse(text, headers=NEGOTIATED)
 
@@ -365,7 +402,7 @@ class JobHandlers:
     ) -> Result:
         """Call what asks the database or reads files in a thread."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._store_threads, partial(call, *arguments, **more))
+        return await loop.run_in_executor(self._threads.store, partial(call, *arguments, **more))
 
     def _url_of(self, job: Job) -> str:
         return f"{self._url}/{job.job_id}"
@@ -375,14 +412,30 @@ class JobHandlers:
         return Response(status_code=303, headers={"Location": self._url_of(job), **NO_STORE})
 
 
-def _resource(path: str, **by_method: Endpoint) -> Route:
-    """Return one route for all methods of a resource, so that the answer to any other method names them all."""
+def job_routes(path: str, list_of: Callable[[Request], JobHandlers]) -> list[Route]:
+    """Return the routes of a job list, or of several whose path has parameters.
 
-    async def endpoint(request: Request) -> Response:
-        return await by_method["GET" if request.method == "HEAD" else request.method](request)
+    Parameters
+    ----------
+    path : str
+        Of the list, as Starlette writes paths: ``/tasks/{task}/async``.
+    list_of : callable
+        Gives the list that a request means.
+    """
 
-    endpoint.__doc__ = " ".join(f"{method}: {inspect.getdoc(call)}" for method, call in by_method.items())
-    return Route(path, endpoint, methods=list(by_method))
+    def route(end: str, **by_method: str) -> Route:
+        """Return one route for all methods of a resource, so that the answer to any other method names them all."""
+
+        async def endpoint(request: Request) -> Response:
+            call: Endpoint = getattr(list_of(request), by_method["GET" if request.method == "HEAD" else request.method])
+            return await call(request)
+
+        endpoint.__doc__ = " ".join(
+            f"{method}: {inspect.getdoc(getattr(JobHandlers, name))}" for method, name in by_method.items()
+        )
+        return Route(f"{path}{end}", endpoint, methods=list(by_method))
+
+    return [route(end, **by_method) for end, by_method in RESOURCES.items()]
 
 
 def _caller(request: Request) -> Caller:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urlencode
 
 from jinja2 import Environment
 
@@ -53,6 +54,7 @@ class JobPages:
         phases: Collection[Phase] = (),
         older_url: str | None = None,
         newer_url: str | None = None,
+        service_url: str | None = None,
     ) -> str:
         """Return one page of a list of jobs.
 
@@ -68,6 +70,8 @@ class JobPages:
             Phases to which the list was narrowed; empty for all but ARCHIVED.
         older_url, newer_url : str, optional
             Of the next page and of the first one; None where there is none.
+        service_url : str, optional
+            Of the page whose form makes such jobs.
         """
         return self._list.render(
             list_url=list_url,
@@ -78,9 +82,10 @@ class JobPages:
             phases=phases,
             older_url=older_url,
             newer_url=newer_url,
+            service_url=service_url,
         )
 
-    def job(self, job: Job, url: str, list_url: str, title: str) -> str:
+    def job(self, job: Job, url: str, list_url: str, title: str, *, service_url: str | None = None) -> str:
         """Return a job's page.
 
         Parameters
@@ -91,6 +96,8 @@ class JobPages:
             The job's own address.
         list_url, title : str
             Address and name of the list that it belongs to.
+        service_url : str, optional
+            Of the page whose form makes such jobs; it takes a job's parameters in its address.
         """
         moving = job.phase in MOVING
         return self._job.render(
@@ -100,12 +107,19 @@ class JobPages:
             list_title=title,
             now=datetime.now(UTC),
             limit=timedelta(seconds=job.execution_duration),
+            service_url=service_url,
+            again_url=None if service_url is None else f"{service_url}?{urlencode(_repeatable(job))}",
             moving=moving,
             runnable=job.phase in RUNNABLE,
             stoppable=job.phase in STOPPABLE and not job.abort_asked,
             # Whoever chooses from a list must not have it taken away by the page that loads itself again.
             longer=[] if moving or job.phase is Phase.ARCHIVED else LONGER,
         )
+
+
+def _repeatable(job: Job) -> list[tuple[str, str]]:
+    """Return the parameters of a job with which another one can be made: files are gone with it."""
+    return [(name, value) for name, value in job.parameters if name != "UPLOAD"]
 
 
 def duration(time: timedelta) -> str:

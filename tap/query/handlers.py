@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from tap.query.cells import Cells
 from tap.query.explaining import RunningExplanation
-from tap.query.models import ExplainAs, QueryRequest, wants_json, wants_text
+from tap.query.models import ExplainAs, QueryRequest, wants_text
 from tap.query.pages import Answered, QueryPages
 from tap.query.service import QueryService
 from tap.upload.models import INLINE, read_uploads
@@ -23,11 +23,12 @@ from vo.core.callers import Caller
 from vo.core.context import request_id
 from vo.core.dali.errors import RETRY_SECONDS
 from vo.core.dali.multipart import SentFiles
-from vo.core.dali.parameters import Parameters
+from vo.core.dali.parameters import Parameters, wants_json
 from vo.core.dali.request import Received, received
 from vo.core.errors import ServiceError, UnavailableError, UsageError
 from vo.core.fairness import FairSlots
 from vo.core.fetch import agent_of
+from vo.core.pages import PAGE_HEADERS
 from vo.core.scratch import ScratchBooks
 from vo.core.settings import Settings
 from vo.core.stored import result_headers, result_name
@@ -41,12 +42,6 @@ ACTIONS = frozenset({"run", "explain"})
 """What the query page does with a query; without one it only shows it, so that links to queries run nothing."""
 JOB = "job"
 """The action that hands the form over to the job list."""
-PAGE_HEADERS = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src data:; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-}
-"""Cells and names are escaped; should one not be, nothing of it runs."""
 
 
 class QueryHandlers:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from tap.upload.models import Upload, read_uploads
-from vo.core.dali.parameters import Parameters, requested_format
+from vo.core.dali.parameters import Parameters, error_form, requested_format
+from vo.core.dali.parameters import wants_text as wants_text_format
 from vo.core.errors import ParameterError
 from vo.core.settings import Settings
 from vo.core.tables.writers import Format, find_format
@@ -130,22 +131,11 @@ def wants_explanation(parameters: Parameters) -> bool:
 
 
 def wants_text(parameters: Parameters) -> bool:
-    """Return whether the client asked for a text format, so that errors are plain text for it too."""
-    form = _error_form(parameters)
+    """Return whether the client asked for text, so that errors are plain text for it too."""
+    form = error_form(parameters)
     if _explained(parameters) and form in _EXPLAIN_AS:
         return _EXPLAIN_AS[form][0] is ExplainAs.TEXT
-    return form.startswith(("csv", "tsv", "ecsv", "html", "text")) and not form.startswith("text/xml")
-
-
-def wants_json(parameters: Parameters) -> bool:
-    """Return whether the client asked for JSON, so that errors are JSON for it too."""
-    return _error_form(parameters).startswith(("json", "application/json"))
-
-
-def _error_form(parameters: Parameters) -> str:
-    """Return the format that was asked for, also where parameters are wrong."""
-    values = parameters.all("RESPONSEFORMAT") or parameters.all("FORMAT")
-    return values[0].strip().lower() if values else ""
+    return wants_text_format(parameters)
 
 
 def _explained(parameters: Parameters) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,11 +124,11 @@ class UploadedTables:
         self._entered = numbers
         plans = []
         for number, upload in zip(numbers, self._uploads, strict=True):
-            with _told_of(upload):
+            with told_of(upload):
                 plans.append(self._load_one(session, number, upload))
         self.tables = tuple(plan.table() for plan in plans)
         for number, upload, plan in zip(numbers, self._uploads, plans, strict=True):
-            with _told_of(upload):
+            with told_of(upload):
                 service.books.measure(number, self._caller.account, rows=plan.rows)
 
     def check(self) -> None:
@@ -168,7 +168,7 @@ class UploadedTables:
                 Path(file.path),
                 name=file.file_name,
                 media_type=file.media_type,
-                limits=_reading_limits(limits, os.stat(file.path).st_size),
+                limits=reading_limits(limits, os.stat(file.path).st_size, self._check),
             )
             plan = UploadPlan.of(upload.full_name, physical_name(number), stream.columns)
             batches = self._counted(number, plan, stream)
@@ -229,9 +229,16 @@ class UploadedTables:
 
 @dataclass(frozen=True, slots=True)
 class _ReadingLimits(TableLimits):
-    """Limits of a file that is unpacked on the disk of temporary files."""
+    """Limits of a file that is unpacked on the disk of temporary files, by somebody who may not want it any more."""
 
     least_free: Limits | None = None
+    check: Callable[[], None] | None = None
+
+    def check_rows(self, count: int) -> None:
+        """Raise an error if a table has too many rows, or nobody wants it any more."""
+        TableLimits.check_rows(self, count)
+        if self.check is not None:
+            self.check()
 
     def check_unpacked(self, size: int) -> None:
         """Raise an error if a file has become too much, for itself or for the disk."""
@@ -240,17 +247,19 @@ class _ReadingLimits(TableLimits):
             self.least_free.check_disk(free_scratch())
 
 
-def _reading_limits(limits: Limits, size: int) -> TableLimits:
+def reading_limits(limits: Limits, size: int, check: Callable[[], None]) -> TableLimits:
+    """Return the limits of an uploaded file of `size` bytes; `check` is called now and then and may raise."""
     return _ReadingLimits(
         columns=limits.max_upload_columns,
         rows=limits.max_upload_rows,
         unpacked_bytes=min(limits.upload_space, max(UNPACKED_ALWAYS, UNPACKED_TIMES * size)),
         least_free=limits,
+        check=check,
     )
 
 
 @contextmanager
-def _told_of(upload: Upload) -> Iterator[None]:
+def told_of(upload: Upload) -> Iterator[None]:
     """Say which table an error is about."""
     try:
         yield

@@ -13,7 +13,6 @@ from uws.service import Jobs
 from vo.core.callers import Caller
 from vo.core.files import FileStore
 
-
 _RESULT = re.compile(r"(.+)/([^/?#]+)/results/([^/?#]+)")
 """The address of a result: of the job list, the job's id, the result's."""
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlencode
 
 import psycopg2
@@ -82,7 +82,7 @@ class JobService(Service):
         super().__init__(make_home(), prepare=False, **{**usual, "VO_MIN_DISK": "0", **variables})
         self._workers: list[subprocess.Popen[bytes]] = []
 
-    def __enter__(self) -> JobService:
+    def __enter__(self) -> Self:
         self.start()
         with closing(psycopg2.connect(self.settings.conninfo("postgres"))) as connection:
             connection.cursor().execute(_RECORD)

@@ -34,7 +34,7 @@ class TaskParameters(BaseModel):
     commas between.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 def parameter(

@@ -64,6 +64,9 @@ class TaskJobs:
             if resumes and not context.interrupted:
                 context.forget_checkpoint()
             raise
+        finally:
+            order = [output.name for output in self._task.outputs]
+            context.results.sort(key=lambda result: order.index(result.id))
         if resumes:
             context.forget_checkpoint()
 

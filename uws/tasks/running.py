@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -15,9 +16,11 @@ from uws.models import Facts, Progress
 from uws.tasks.declaration import Counts, Neighbours, Plan
 from uws.tasks.events import Counted, Event, Finished, Made, Noted, Progressed, Saved
 from uws.tasks.nursery import Nursery
+from uws.tasks.order import Order
 from uws.tasks.outputs import Outputs, Store
+from uws.tasks.parameters import written
 from uws.tasks.planning import Planned, plan_run
-from uws.tasks.process import Order, TaskProcess
+from uws.tasks.process import TaskProcess
 from uws.tasks.recognition import NOTHING, Recognised
 from uws.tasks.request import TaskRequest
 from uws.tasks.selections import OpenSelections, Selections
@@ -148,6 +151,9 @@ class TaskRun:
         self._counts = Counts()
         self._notes: dict[str, str] = {}
         self._progress = Progressed(None, None)
+        self._begun = time.perf_counter()
+        self._outcome = "failed"
+        self._rows = 0
 
     def run(self) -> None:
         """Run to the end.
@@ -164,22 +170,30 @@ class TaskRun:
                 hint="The operator can allow it by VO_TASK_NETWORK.",
             )
         with ExitStack() as stack:
+            stack.callback(self._log)
             stack.enter_context(self._selections)
             planned = plan_run(request, self._selections)
             self._plan = planned.plan
             self._tell(0, 0, "opens its input")
-            inputs = {name: self._selections.open(item) for name, item in planned.plan.inputs.items()}
+            recognised = {name: facts.recognised for name, facts in planned.facts.items()}
+            inputs = {name: self._selections.open(item, recognised) for name, item in planned.plan.inputs.items()}
             order = self._order(planned, inputs)
             outputs = Outputs(request, order.outputs, self._store, self._infos)
             stack.callback(outputs.drop)
             self._process = process = TaskProcess(
-                self._runner.nursery, order, inputs, self._runner.scratch, self._label
+                self._runner.nursery,
+                order,
+                inputs,
+                self._runner.scratch,
+                self._label,
+                release=self._selections.cancel,
             )
             stack.callback(process.close)
             if self._cancelled.is_set():
                 process.cancel()
             self._follow(process, outputs)
             self._tell(outputs.rows, outputs.size, None)
+            self._outcome = "completed"
 
     def cancel(self) -> None:
         """Make `run` end soon; called from any thread, also repeatedly."""
@@ -187,6 +201,19 @@ class TaskRun:
         self._selections.cancel()
         if (process := self._process) is not None:
             process.cancel()
+
+    def _log(self) -> None:
+        log.info(
+            "task.run",
+            job=self._label,
+            task=self._request.task.name,
+            outcome="abandoned" if self._cancelled.is_set() else self._outcome,
+            rows=self._rows,
+            seconds=round(time.perf_counter() - self._begun, 4),
+            planned=self._plan.seconds,
+            run_id=self._request.run_id,
+            parameters=self._request.parameters.model_dump(mode="json", exclude_defaults=True),
+        )
 
     def _follow(self, process: TaskProcess, outputs: Outputs) -> None:
         """Write what the process makes until it ends."""
@@ -223,6 +250,7 @@ class TaskRun:
         self._tell(outputs.rows, outputs.size, self._progress.stage)
 
     def _tell(self, rows: int, size: int, stage: str | None) -> None:
+        self._rows = rows
         counts = self._counts
         counted = counts != Counts()
         self._report.tell(
@@ -270,9 +298,9 @@ class TaskRun:
             given = selection.query or selection.table
             if given:
                 infos.append((selection.parameter, given[:10_000], ""))
-        for name, value in request.parameters.model_dump(mode="json").items():
-            if value is not None:
-                infos.append((name.upper(), str(value), ""))
+        for name, value in request.parameters:
+            if value is not None and (text := written(value)):
+                infos.append((name.upper(), text, ""))
         infos.extend((name, value, "") for name, value in self._notes.items())
         infos.extend(("reference", reference.url, reference.title) for reference in request.task.references)
         return tuple(infos)

@@ -12,6 +12,7 @@ from typing import Protocol, Self
 
 from uws.inputs import OpenInput
 from uws.tasks.declaration import InputPlan
+from uws.tasks.recognition import Recognised
 from vo.core.callers import Caller
 from vo.core.tables import Column, TableStream
 
@@ -92,8 +93,15 @@ class OpenSelections(Protocol):
             What is wrong with the query, the table's name or the file; UsageErrors name the parameter.
         """
 
-    def open(self, plan: InputPlan) -> TableStream:
+    def open(self, plan: InputPlan, recognised: Mapping[str, Recognised]) -> TableStream:
         """Begin to read; several may be read at the same time, each by one thread, each to be closed with all.
+
+        Parameters
+        ----------
+        plan : Rows or Neighbours
+            What of which selections.
+        recognised : mapping of str to Recognised
+            Columns with roles, by names of inputs: positions of `Neighbours` are those with the roles ra and dec.
 
         Raises
         ------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import structlog
@@ -15,18 +16,20 @@ from vo.core.dali.errors import error_response
 from vo.core.errors import ServiceError
 from vo.core.streaming import ClientGoneError
 
+_OF_DALI = re.compile(r"/tap(?!/async)|/tasks/[^/]+/sync$")
+"""Where errors are VOTables."""
+
 log = structlog.get_logger()
 
 
 def _as_text(request: Request) -> bool:
     """Whether people or text clients read the answer.
 
-    So it is outside TAP, in a browser, where a text format is asked for, and below a job list: UWS has no form for
-    errors of its own, and pyvo shows the reason only where it is text.
+    So it is outside TAP and synchronous runs of tasks, in a browser, where a text format is asked for, and below a job
+    list: UWS has no form for errors of its own, and pyvo shows the reason only where it is text.
     """
-    path = request.url.path
     wanted = getattr(request.state, "text_format", False) or wants_html(request.headers.get("accept"))
-    return bool(wanted) or not path.startswith("/tap") or path.startswith("/tap/async")
+    return bool(wanted) or not _OF_DALI.match(request.url.path)
 
 
 async def on_service_error(request: Request, error: ServiceError) -> Response:

@@ -19,6 +19,7 @@ from starlette.staticfiles import StaticFiles
 from uws.queue import Queue
 from vo.app.errors import HANDLERS
 from vo.app.middleware import Bugs, CrossOrigin, RequestMiddleware
+from vo.app.openapi import OpenApi
 from vo.app.pages import Pages
 from vo.app.parts import build
 from vo.core import metrics
@@ -31,7 +32,7 @@ def create_app(settings: Settings) -> Starlette:
     """Return the application (ASGI) for one process."""
     parts = build(settings)
     pages = Pages(parts.schema, settings)
-    descriptions, queries, jobs = parts.descriptions, parts.queries, parts.jobs
+    descriptions, queries, jobs, tasks = parts.descriptions, parts.queries, parts.jobs, parts.tasks
     packers = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="packer")
 
     @asynccontextmanager
@@ -42,6 +43,7 @@ def create_app(settings: Settings) -> Starlette:
         parts.schema.start()
         async with queries.running(), jobs.running():
             yield
+        tasks.close()
         parts.schema.stop()
         await asyncio.to_thread(parts.close)
         packers.shutdown(wait=False)
@@ -52,6 +54,7 @@ def create_app(settings: Settings) -> Starlette:
             Route("/query", queries.page, methods=["GET", "POST"]),
             Route("/tables/{name:path}", pages.table),
             Route("/metrics", Metrics(parts.queue).show),
+            Route("/openapi.json", OpenApi(settings, tasks.tasks).show),
             Mount("/static", StaticFiles(directory=str(files("vo.app").joinpath("static")))),
             Route("/tap", pages.front),
             Route("/tap/", pages.front),
@@ -62,6 +65,7 @@ def create_app(settings: Settings) -> Starlette:
             Route("/tap/tables", descriptions.tables),
             Route("/tap/tables/{name:path}", descriptions.table),
             Route("/tap/examples", descriptions.examples),
+            *tasks.routes,
         ],
         middleware=[
             Middleware(RequestMiddleware),

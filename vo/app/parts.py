@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
@@ -18,23 +18,25 @@ from tap.examples import examples
 from tap.handlers import DescriptionHandlers
 from tap.query.handlers import QueryHandlers
 from tap.query.jobs import SERVICE as TAP_JOBS
-from tap.query.jobs import QueryJobs
 from tap.query.pages import QueryPages
 from tap.query.service import QueryService
 from tap.schema.service import SchemaService
+from tap.selection import SelectionService
 from tap.upload.loading import UploadService
 from tap.upload.results import OwnResults
 from tap.upload.sources import Sources
 from tap.upload.store import TableBooks
-from uws.cleaning import Cleaner
 from uws.handlers import JobHandlers
 from uws.pages import JobPages
 from uws.queue import Queue
 from uws.service import Estimator, Jobs
 from uws.store import JobStore
 from uws.tasks.catalogue import TaskCatalogue, service_of
+from uws.tasks.handlers import PLANS, TaskHandlers, TaskRules
+from uws.tasks.planning import estimator
+from uws.tasks.selections import Selections
+from uws.tasks.sync import sync_limits
 from uws.waiting import Waiting
-from uws.worker import Worker
 from vo.core.arrow import ArrowPool
 from vo.core.database import owner_engine
 from vo.core.errors import ConfigurationError, UnavailableError
@@ -62,12 +64,15 @@ class Parts:
     queries: QueryHandlers
     descriptions: DescriptionHandlers
     jobs: JobHandlers
+    tasks: TaskHandlers
+    planning: ArrowPool
     queue: Queue
 
     def close(self) -> None:
         """Close the connections that are kept open."""
         self.pool.close()
         self.probe.close()
+        self.planning.close()
         self.tables.connections.close()
 
 
@@ -89,6 +94,11 @@ def build(settings: Settings) -> Parts:
     scratch = ScratchBooks(limits)
     tables = uploads(settings, engine, tasks, scratch)
     probe = ArrowPool(settings.conninfo(TAP_ROLE), size=1, wait=5, statement_time=5)
+    checks = _checks(settings, engine, queue, probe)
+    waiting = Waiting(store, settings.conninfo())
+    # What a run would be given is described in the web's processes; a task has one or two inputs.
+    planning = ArrowPool(settings.conninfo(TAP_ROLE), size=2 * PLANS, wait=settings.queue_time, statement_time=30)
+    selections = SelectionService(schema, planning, rulings, tables)
     return Parts(
         settings=settings,
         schema=schema,
@@ -101,16 +111,28 @@ def build(settings: Settings) -> Parts:
             settings,
             scratch,
         ),
-        descriptions=DescriptionHandlers(schema, settings, rulings, _checks(settings, engine, queue, probe)),
+        descriptions=DescriptionHandlers(schema, settings, rulings, checks),
         jobs=JobHandlers(
             job_list(settings, store, TAP_JOBS),
-            Waiting(store, settings.conninfo()),
+            waiting,
             JobPages(page_environment(settings, "uws")),
             settings,
             scratch,
             path="/tap/async",
             title="Queries",
         ),
+        tasks=TaskHandlers(
+            tasks,
+            _task_rules(settings, store, tasks, selections),
+            selections,
+            waiting=waiting,
+            environment=page_environment(settings, "uws"),
+            tables=lambda: _table_names(schema),
+            settings=settings,
+            scratch=scratch,
+            checks=[replace(check, vital=True) for check in checks],  # tasks run in workers only
+        ),
+        planning=planning,
         queue=queue,
     )
 
@@ -136,44 +158,6 @@ def build_queries(settings: Settings) -> Iterator[QueryService]:
         engine.dispose()
 
 
-@dataclass(frozen=True)
-class WorkerParts:
-    """What a worker process needs."""
-
-    worker: Worker
-    schema: SchemaService
-    queries: QueryService
-
-
-def build_worker(settings: Settings, *, slots: int) -> WorkerParts:
-    """Build the parts of a worker process; nothing is connected yet."""
-    engine = owner_engine(settings, connections=slots + 6, short_transactions=True)
-    files = FileStore(settings.results_location)
-    limits = Limits.of(settings)
-    schema = SchemaService(engine, settings.conninfo())
-    # The worker itself ends a job in time; PostgreSQL does it for a worker that is gone.
-    pool = ArrowPool(
-        settings.conninfo(TAP_ROLE),
-        size=slots,
-        wait=settings.queue_time,
-        statement_time=settings.max_job_time + 60,
-    )
-    tasks = TaskCatalogue.installed()
-    tables = uploads(settings, engine, tasks, ScratchBooks(limits))
-    queries = QueryService(schema, pool, dialect(settings), limits, tables)
-    worker = Worker(
-        Queue(engine),
-        [QueryJobs(queries, settings)],
-        files,
-        Cleaner(engine, files, archive_time=settings.archive_time),
-        limits,
-        conninfo=settings.conninfo(),
-        slots=slots,
-        drain_time=settings.drain_time,
-    )
-    return WorkerParts(worker, schema, queries)
-
-
 def job_list(settings: Settings, store: JobStore, service: str, estimate: Estimator | None = None) -> Jobs:
     """Build the rules of one service's jobs."""
     return Jobs(
@@ -184,6 +168,34 @@ def job_list(settings: Settings, store: JobStore, service: str, estimate: Estima
         max_parameters=settings.max_body,
         estimate=estimate,
     )
+
+
+def _task_rules(
+    settings: Settings, store: JobStore, tasks: TaskCatalogue, selections: Selections
+) -> dict[str, TaskRules]:
+    """Return the rules of the jobs of each task, by name."""
+    return {
+        task.name: TaskRules(
+            jobs=job_list(settings, store, service_of(task), estimator(task, selections, settings)),
+            sync=Jobs(
+                service_of(task),
+                store,
+                FileStore(settings.results_location),
+                sync_limits(settings),
+                max_parameters=settings.max_body,
+            ),
+        )
+        for task in tasks
+    }
+
+
+def _table_names(schema: SchemaService) -> Sequence[tuple[str, str]]:
+    """Return name and title of each published table, for forms."""
+    return [
+        (table.name, table.curation.get("title") or table.description or "")
+        for table in schema.current().tableset.tables.values()
+        if table.schema_name != "tap_schema"
+    ]
 
 
 def uploads(settings: Settings, engine: Engine, tasks: TaskCatalogue, scratch: ScratchBooks) -> UploadService:

@@ -12,8 +12,9 @@ from types import FrameType
 
 import structlog
 
-from vo.app.parts import build_worker
+from uws.tasks.run_folder import sweep_folders
 from vo.app.process import SWITCH_SECONDS, end_with_supervisor
+from vo.app.workers import build_worker
 from vo.core.errors import ConfigurationError, ServiceError
 from vo.core.logs import configure_logs
 from vo.core.scratch import use_scratch
@@ -91,11 +92,15 @@ def _work(settings: Settings) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, on_signal)
+    if swept := sweep_folders(settings.scratch_folder):
+        log.info("task.folders_swept", folders=swept)
+    parts.tasks.nursery.start()
     with suppress(ServiceError):  # a database that is away now may be back soon
         parts.queries.warm_up()
     parts.schema.start()
     parts.worker.run()
     parts.schema.stop()
+    parts.tasks.close()
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, wait
 from contextlib import suppress
 from types import TracebackType
@@ -40,6 +40,7 @@ class ArrowStream:
         self._reader: pa.RecordBatchReader | None = None
         self._finished = False
         self._cancelled = False
+        self._own_session = False
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
@@ -55,7 +56,7 @@ class ArrowStream:
         """Arrow schema as PostgreSQL's types give it."""
         return self._opened().schema
 
-    def start(self, sql: str, label: str, *, copy: bool = True) -> None:
+    def start(self, sql: str, label: str, *, copy: bool = True, session: Mapping[str, str] | None = None) -> None:
         """Send the query; its backend carries `label` as its application_name from here on.
 
         Parameters
@@ -66,6 +67,8 @@ class ArrowStream:
             Name of the work.
         copy : bool
             Whether the rows come by COPY, which is fast and takes SELECT only.
+        session : mapping of str to str, optional
+            Settings of PostgreSQL for this statement; its connection is not used again.
 
         Raises
         ------
@@ -80,9 +83,11 @@ class ArrowStream:
             # These two, an empty transaction, tell it by an error instead, as far as it is lost already: 0.04 ms.
             driver.adbc_connection.set_autocommit(False)
             driver.adbc_connection.set_autocommit(True)
-            with driver.cursor() as name:
-                name.adbc_statement.set_sql_query(f"SET application_name = '{label}'")
-                name.adbc_statement.execute_update()
+            self._own_session = bool(session)
+            for setting, value in {"application_name": label, **(session or {})}.items():
+                with driver.cursor() as cursor:
+                    cursor.adbc_statement.set_sql_query(f"SET {setting} = '{value}'")
+                    cursor.adbc_statement.execute_update()
             cursor = driver.cursor()
             with self._lock:
                 self._cursor = cursor
@@ -153,7 +158,7 @@ class ArrowStream:
                 cursor.close()  # the driver closes no connection with an open statement
         except DatabaseError:
             self._finished = False
-        if self._finished:
+        if self._finished and not self._own_session:
             connection.close()
         else:
             # A half-read COPY would be drained before the connection works again: a new one is cheaper.

@@ -129,3 +129,18 @@ class ConfigurationError(ServiceError):
     """The operator has to mend something; the message says which command does."""
 
     code = "configuration"
+
+
+_KINDS = {
+    kind.code: kind for kind in list(globals().values()) if isinstance(kind, type) and issubclass(kind, ServiceError)
+}
+
+
+def error_of(code: str, message: str, *, hint: str | None = None) -> ServiceError:
+    """Return an error that was raised elsewhere and told by its code and its words."""
+    kind = _KINDS.get(code, ServiceError)
+    error = kind.__new__(kind)
+    ServiceError.__init__(error, message, hint=hint)
+    if isinstance(error, ParameterError):
+        error.parameter = message.partition(":")[0]
+    return error

@@ -27,6 +27,9 @@ from vo.core.errors import ConfigurationError, LimitError, NotFoundError, Unavai
 BUFFER_BYTES = 1 << 18
 """Small pieces are gathered to this size; what is larger goes to the disk as it is, without a copy."""
 
+DELETIONS = 10
+"""How often a folder is deleted in which others delete at the same time."""
+
 _URI = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _KEYS = re.compile(r"://[^/@\s]*@")
 
@@ -256,8 +259,17 @@ class FileStore:
 
     def delete_folder(self, path: str) -> None:
         """Delete a folder with everything below it; one that is missing is fine."""
-        with translated(), suppress(FileNotFoundError):
-            self._system.delete_dir(self._full(path))
+        full = self._full(path)
+        for _ in range(DELETIONS):
+            with translated():
+                try:
+                    self._system.delete_dir(full)
+                except FileNotFoundError:
+                    # It is gone, or somebody deleted inside it at the same time, and the rest is still there.
+                    if self._system.get_file_info(full).type == pyarrow.fs.FileType.NotFound:
+                        return
+                else:
+                    return
 
     def folders(self, path: str = "") -> list[tuple[str, datetime | None]]:
         """Return the names of the folders directly inside one, each with its modification time where that is known."""

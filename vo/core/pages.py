@@ -9,6 +9,13 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, select_autoescape
 from vo import __version__
 from vo.core.settings import Settings
 
+PAGE_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src data:; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+}
+"""Of pages that show what users have written. All of it is escaped; should something not be, nothing of it runs."""
+
 
 def page_environment(settings: Settings, *packages: str) -> Environment:
     """Return an environment that finds ``base.html`` and the templates of some packages.

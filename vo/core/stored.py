@@ -32,7 +32,7 @@ CACHING = "private, no-cache"
 whether it may show it still, which the ETag makes cheap."""
 
 PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-"""Of results that browsers show as pages. Cells are escaped; should one not be, nothing of it runs."""
+"""Of results that browsers show as pages or drawings. Cells are escaped; should one not be, nothing of it runs."""
 
 _RANGE = re.compile(r"bytes=[ \t,]*([0-9]{0,30})-([0-9]{0,30})[ \t,]*", re.IGNORECASE)
 _QUOTED = re.compile(r"""'[^']*'|"(?:[^"]|"")*"|--[^\n]*""")
@@ -212,7 +212,7 @@ def result_headers(content_type: str, filename: str) -> dict[str, str]:
         Name under which a client may save it, in any script.
     """
     headers = {"Content-Disposition": content_disposition(filename), "Content-Type": content_type}
-    if content_type.startswith("text/html"):
+    if content_type.startswith(("text/html", "image/svg+xml")):
         headers["Content-Security-Policy"] = PAGE_POLICY
     return headers
 

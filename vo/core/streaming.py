@@ -53,7 +53,7 @@ async def run_watched(
         done, _ = await asyncio.wait({work}, timeout=WATCH_AFTER)
         if done:
             return work.result()
-        gone = asyncio.ensure_future(_disconnected(receive))
+        gone = asyncio.ensure_future(disconnected(receive))
         either: set[asyncio.Future[Any]] = {work, gone}
         try:
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
@@ -68,7 +68,8 @@ async def run_watched(
     raise ClientGoneError
 
 
-async def _disconnected(receive: Receive) -> None:
+async def disconnected(receive: Receive) -> None:
+    """Return when the client has hung up; its body must have been read."""
     while (await receive())["type"] != "http.disconnect":
         pass
 
@@ -120,7 +121,7 @@ class SourceResponse(Response):
         """Send the answer (ASGI)."""
         loop = asyncio.get_running_loop()
         sending = asyncio.ensure_future(self._send(send))
-        gone = asyncio.ensure_future(_disconnected(receive))
+        gone = asyncio.ensure_future(disconnected(receive))
         try:
             await asyncio.wait({sending, gone}, return_when=asyncio.FIRST_COMPLETED)
             if sending.done():

@@ -32,8 +32,8 @@ class Capability:
 
     Attributes
     ----------
-    standard_id : str
-        IVOA identifier of the standard.
+    standard_id : str, optional
+        IVOA identifier of the standard; None where none says what it does.
     url : str
         Where it answers.
     version : str, optional
@@ -46,28 +46,37 @@ class Capability:
         xsi:type of the capability.
     extra : sequence of elements
         What the capability's type adds after the interface.
+    extra_interface : sequence of elements
+        What the interface's type adds to its address.
+    description : str, optional
+        What it does, for people.
     """
 
-    standard_id: str
+    standard_id: str | None
     url: str
     version: str | None = None
     use: str = "full"
     interface: str = "vs:ParamHTTP"
     capability_type: str | None = None
     extra: Sequence[etree._Element] = ()
+    extra_interface: Sequence[etree._Element] = ()
+    description: str | None = None
 
     def element(self) -> etree._Element:
         """Return the capability as XML."""
-        attributes = {"standardID": self.standard_id}
+        attributes = {} if self.standard_id is None else {"standardID": self.standard_id}
         if self.capability_type:
             attributes[TYPE] = self.capability_type
         interface = {TYPE: self.interface}
-        if self.interface == "vs:ParamHTTP":
+        if self.interface == "vs:ParamHTTP" and self.standard_id is not None:
             interface["role"] = "std"
         if self.version:
             interface["version"] = self.version
         access = E.accessURL({"use": self.use}, self.url)
-        element: etree._Element = E.capability(attributes, E.interface(interface, access), *self.extra)
+        described = [] if self.description is None else [E.description(self.description)]
+        element: etree._Element = E.capability(
+            attributes, *described, E.interface(interface, access, *self.extra_interface), *self.extra
+        )
         return element
 
 

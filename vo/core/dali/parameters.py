@@ -71,6 +71,23 @@ class Parameters:
         return int(digits)
 
 
+def wants_text(parameters: Parameters) -> bool:
+    """Return whether the client asked for a text format, so that errors are plain text for it too."""
+    form = error_form(parameters)
+    return form.startswith(("csv", "tsv", "ecsv", "html", "text")) and not form.startswith("text/xml")
+
+
+def wants_json(parameters: Parameters) -> bool:
+    """Return whether the client asked for JSON, so that errors are JSON for it too."""
+    return error_form(parameters).startswith(("json", "application/json"))
+
+
+def error_form(parameters: Parameters) -> str:
+    """Return the format that was asked for, also where parameters are wrong."""
+    values = parameters.all("RESPONSEFORMAT") or parameters.all("FORMAT")
+    return values[0].strip().lower() if values else ""
+
+
 def requested_format(parameters: Parameters) -> str | None:
     """Return what RESPONSEFORMAT, or its older name FORMAT, says.
 
