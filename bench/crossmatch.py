@@ -161,7 +161,7 @@ def _plain(bench: Bench) -> float:
         f"FROM public.bench_first AS a, {physical(bench, 'demo.big')} AS b "
         f"WHERE public.q3c_join(a.ra, a.dec, b.ra, b.dec, {RADIUS} / 3600) ORDER BY a.source_id, separation"
     )
-    return bench.psql(f"SET enable_seqscan = off; COPY ({query}) TO STDOUT (FORMAT binary)")
+    return bench.psql(f"SET max_parallel_workers_per_gather = 0; COPY ({query}) TO STDOUT (FORMAT binary)")
 
 
 def name_of(count: int) -> str:

@@ -161,10 +161,10 @@ def _home() -> tuple[Path, ...]:
 
 
 def _reason(error: OSError) -> str:
-    return f"{(error.strerror or str(error)).removesuffix('.')}"
+    return (error.strerror or str(error)).lower()
 
 
-def ending(action: Callable[[], None]) -> None:
+def ending(action: Callable[[], None], *, quiet: bool = False) -> None:
     """Do what a forked process is there for, and let it never return to what its parent does."""
     status = 1
     try:
@@ -172,6 +172,7 @@ def ending(action: Callable[[], None]) -> None:
         action()
         status = 0
     except BaseException:
-        traceback.print_exc()
+        if not quiet:
+            traceback.print_exc()
     finally:
         os._exit(status)

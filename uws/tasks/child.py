@@ -123,7 +123,17 @@ def _told_of(error: BaseException) -> dict[str, Any]:
     if isinstance(error, MemoryError):
         return {"kind": "limit", "limit": "memory"}
     if isinstance(error, OSError) and error.errno in (errno.EFBIG, errno.ENOSPC, errno.EDQUOT):
-        return {"kind": "limit", "limit": "disk" if error.errno == errno.EFBIG else "room"}
+        limit = "disk" if error.errno == errno.EFBIG else "memory" if _shared_memory_is_full() else "room"
+        return {"kind": "limit", "limit": limit}
     if isinstance(error, BrokenProcessPool):
         return {"kind": "lost", "reason": str(error)[:1000], "traceback": text}
     return {"kind": "bug", "bug": str(error) if isinstance(error, TaskBugError) else None, "traceback": text}
+
+
+def _shared_memory_is_full() -> bool:
+    """Return whether /dev/shm, whose content counts as memory, has no room left."""
+    try:
+        found = os.statvfs("/dev/shm")  # noqa: S108
+    except OSError:
+        return False
+    return found.f_bavail * found.f_frsize < 2**20

@@ -159,24 +159,46 @@ def main() -> None:
     isolation.die_with_parent(signal.SIGKILL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     connection = socket.socket(fileno=int(sys.argv[1]))
-    lord = os.geteuid() != 0 and _become_lord(connection)
+    lord = os.geteuid() != 0 and _become_lord()
+    if _cannot_return():
+        _become_first(connection)
     ForkServer(connection, lord=lord).run()
 
 
-def _become_lord(connection: socket.socket) -> bool:
-    """Get, as an ordinary user, namespaces in which this process may make others; go on as the first one there."""
+def _become_lord() -> bool:
+    """Get, as an ordinary user, a namespace of users in which this process may make others."""
     try:
         isolation.enter_user_namespace()
-        isolation.unshare(isolation.CLONE_NEWPID)
     except OSError:
         return False  # what follows from it is said of each step
+    return True
+
+
+def _cannot_return() -> bool:
+    """Return whether this process could have children in a new namespace of processes, but then no others.
+
+    That is so when its own namespace belongs to users who are not its own.
+    """
+    pid = os.fork()
+    if not pid:
+        own = os.open("/proc/self/ns/pid", os.O_RDONLY)
+        try:
+            isolation.unshare(isolation.CLONE_NEWPID)
+        except OSError:
+            os._exit(0)
+        ending(lambda: isolation.return_to(own, isolation.CLONE_NEWPID), quiet=True)
+    return os.waitpid(pid, 0)[1] != 0
+
+
+def _become_first(connection: socket.socket) -> None:
+    """Go on as the first process of a namespace of processes that is this one's own."""
+    isolation.unshare(isolation.CLONE_NEWPID)
     pid = os.fork()
     if pid:
         connection.close()
         _, status = os.waitpid(pid, 0)
         os._exit(max(0, os.waitstatus_to_exitcode(status)))
     isolation.die_with_parent(signal.SIGKILL)
-    return True
 
 
 def _preload(names: list[str]) -> list[str]:

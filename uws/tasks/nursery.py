@@ -24,8 +24,10 @@ from vo.core.errors import UnavailableError
 
 READY_SECONDS = 120.0
 """How long a run waits for the modules to be imported."""
-AGAIN_SECONDS = 0.5
-"""Pause before a fork server that ended is started again."""
+AGAIN_SECONDS, MOST_SECONDS = 0.5, 30.0
+"""Pause before a fork server that ended is started again; it doubles while the servers end before they are ready."""
+BIRTH_SECONDS = 30.0
+"""How long a run's birth may take before the fork server is given up."""
 PATIENCE_SECONDS = 1.0
 """What a keeper has to end its processes in, before it is killed and the fork server does it."""
 ENVIRONMENT = (
@@ -175,17 +177,18 @@ class Nursery:
 
     def _tend(self) -> None:
         """Start the server, and start it again when it has ended."""
+        pause = AGAIN_SECONDS
         while not self._closing:
             try:
-                self._serve()
+                pause = AGAIN_SECONDS if self._serve() else min(2 * pause, MOST_SECONDS)
             except Exception:
                 log.exception("nursery.bug")
             with self._changed:
                 self._hang_up()
-                self._changed.wait_for(lambda: self._closing, AGAIN_SECONDS)
+                self._changed.wait_for(lambda: self._closing, pause)
 
-    def _serve(self) -> None:
-        """Run one server until it ends."""
+    def _serve(self) -> bool:
+        """Run one server until it ends; return whether it was ready before."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         begun = time.monotonic()
         with theirs:
@@ -201,11 +204,15 @@ class Nursery:
             self._socket = ours
             if self._closing:
                 self._hang_up()
+        told = b""
         try:
             if told := _introduce(ours, self._wishes):
-                self._welcome(ours, told)
                 log.info("nursery.ready", pid=process.pid, seconds=round(time.monotonic() - begun, 3))
-                process.wait()
+                self._welcome(ours, told)
+                while self._socket is ours:  # else it was given up
+                    with suppress(subprocess.TimeoutExpired):
+                        process.wait(1.0)
+                        break
         finally:
             process.kill()
             status = process.wait()
@@ -216,12 +223,14 @@ class Nursery:
                 ours.close()
         if not self._closing:
             log.warning("nursery.ended", pid=process.pid, status=status)
+        return bool(told)
 
     def _welcome(self, ours: socket.socket, told: bytes) -> None:
         """Let runs be born by a server that is ready."""
         self._remarks = tuple(json.loads(told)["remarks"])
         for remark in self._remarks:
             log.warning("task.isolation", remark=remark)
+        ours.settimeout(BIRTH_SECONDS)
         with self._changed:
             if self._socket is ours:
                 self._connection = ours

@@ -18,6 +18,9 @@ from vo.core.dali.parameters import Parameters
 from vo.core.errors import ServiceError
 from vo.core.settings import Settings
 
+LARGEST_LOOKED_AT = 64 * 2**20
+"""Bytes of uploads that are looked at for an estimate: of text, types are known when all of it was read."""
+
 log = structlog.get_logger()
 
 
@@ -71,6 +74,10 @@ def estimator(
     """Return what tells before a job runs how long it will, for `uws.service.Jobs`."""
 
     def estimate(caller: Caller, parameters: Parameters, files: Mapping[str, Any]) -> Estimate | None:
+        if any("://" in upload for upload in parameters.all("UPLOAD")):
+            return Estimate(None, "How long it takes is known when it runs: a table has to be fetched first.")
+        if sum(file.size for file in files.values()) > LARGEST_LOOKED_AT:
+            return Estimate(None, "How long it takes is known when it runs: a large table has to be read first.")
         try:
             request = TaskRequest.from_parameters(task, parameters, settings)
             with selections.of(request.selections, files, caller, "estimate") as opened:

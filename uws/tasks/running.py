@@ -189,6 +189,7 @@ class TaskRun:
                 release=self._selections.cancel,
             )
             stack.callback(process.close)
+            stack.callback(self._selections.cancel)  # first: threads of the process may be in a long step of reading
             if self._cancelled.is_set():
                 process.cancel()
             self._follow(process, outputs)

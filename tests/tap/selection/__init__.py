@@ -1,0 +1,1 @@
+"""Tests of selections: what tasks are given."""

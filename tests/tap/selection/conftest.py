@@ -1,0 +1,62 @@
+"""Selections in this process, over the database of the running service."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from functools import partial
+from http.server import ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from tap.adql import Dialect
+from tap.schema.service import SchemaService
+from tap.selection import SelectionService
+from tap.upload.loading import UploadService
+from tap.upload.results import OwnResults
+from tap.upload.sources import Sources
+from tap.upload.store import TableBooks
+from tests.conftest import Service
+from tests.tap.selection.asking import Desk
+from tests.tap.upload.conftest import Elsewhere, _Quiet
+from uws.service import Jobs
+from uws.store import JobStore
+from vo.core.arrow import ArrowPool
+from vo.core.database import owner_engine
+from vo.core.fetch import FetchPolicy
+from vo.core.files import FileStore
+from vo.core.limits import Limits
+from vo.core.scratch import ScratchBooks
+from vo.core.settings import TAP_ROLE
+
+
+@pytest.fixture(scope="package")
+def elsewhere() -> Iterator[Elsewhere]:
+    folder = Path(tempfile.mkdtemp(prefix="vo-elsewhere-"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=folder)) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield Elsewhere(f"127.0.0.1:{server.server_port}", folder)
+        server.shutdown()
+        thread.join()
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="package")
+def desk(service: Service, elsewhere: Elsewhere) -> Iterator[Desk]:
+    settings = service.settings.model_copy(update={"upload_hosts": (elsewhere.host,)})
+    limits = Limits.of(settings)
+    engine = owner_engine(settings)
+    jobs = Jobs("tap", JobStore(engine), FileStore(settings.results_location), limits, max_parameters=settings.max_body)
+    own = OwnResults({f"{settings.public_url}/tap/async": jobs})
+    sources = Sources(FetchPolicy.of(settings), own.open, ScratchBooks(limits))
+    uploads = UploadService(settings, TableBooks(engine, limits), sources, limits)
+    pool = ArrowPool(settings.conninfo(TAP_ROLE), size=6, wait=5, statement_time=300)
+    schema = SchemaService(engine, settings.conninfo())
+    yield Desk(service, schema, SelectionService(schema, pool, Dialect(), uploads), pool)
+    pool.close()
+    uploads.connections.close()
+    engine.dispose()
