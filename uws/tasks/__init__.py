@@ -9,6 +9,20 @@ The package knows no particular task; they come by the entry points ``vo.tasks``
 `uws.tasks.selections`     what inputs are made of; who reads them is handed in
 `uws.tasks.request`        all that a client asks of a task
 `uws.tasks.catalogue`      which tasks there are
+`uws.tasks.planning`       a run before it begins: selections described, columns recognised, the task's plan
+`uws.tasks.running`        a run: selections → plan → process → results
+`uws.tasks.outputs`        tables and files on their way into results
+`uws.tasks.jobs`           runs as jobs
+`uws.tasks.process`        the process of a run as its parent sees it, fed by `feeding`; its ends in words are `endings`
+`uws.tasks.events`         what it tells, as `frames` that nobody has to trust; `order` is what it is told
+`uws.tasks.nursery`        keeps the `forkserver` alive that it is born from
+`uws.tasks.isolation`      what it gives up; `cell` knows what of that is possible here
+`uws.tasks.keeper`         watches its memory, disk and processes; its folder is a `run_folder`
+`uws.tasks.child`          the process itself; `context` is what the task is given
+`uws.tasks.engines`        the processes that chunks of its work run in, here or on a `cluster`
+`uws.tasks.handlers`       HTTP: lists, descriptions, estimates; `sync` is the synchronous form, a job that is waited for
+`uws.tasks.documents`      what tasks say of themselves: JSON and capabilities; `pages` for people, `openapi` for programs
+`uws.tasks.testing`        running a task without a service, for tests of tasks
 =========================  =============================================================================================
 """
 

@@ -21,9 +21,12 @@ database_app = typer.Typer(no_args_is_help=True, help="The database: its address
 app.add_typer(database_app, name="database")
 jobs_app = typer.Typer(
     no_args_is_help=True,
-    help="Asynchronous jobs of all callers: look, follow, fetch, abort, delete. ID may be its beginning.",
+    help="Asynchronous jobs of all services and callers: look, follow, fetch, abort, delete. ID may be its beginning.",
 )
 app.add_typer(jobs_app, name="jobs")
+
+tasks_app = typer.Typer(help="Tasks: computations that run as jobs. Without a command it lists them.")
+app.add_typer(tasks_app, name="tasks")
 
 JobId = Annotated[str, typer.Argument(metavar="ID", help="The job's id, or as much of its beginning as no other has.")]
 JobIds = Annotated[list[str], typer.Argument(metavar="ID…", help="Ids of jobs, or their beginnings.")]
@@ -163,6 +166,104 @@ def query(
     )
 
 
+@app.command("run")
+def run_task(
+    task: Annotated[
+        str | None,
+        typer.Argument(metavar="TASK", help="Which one; without it they are listed. vo tasks show TASK describes it."),
+    ] = None,
+    parameters: Annotated[
+        list[str] | None, typer.Argument(metavar="PARAMETER=VALUE…", help="Its parameters, names in any case.")
+    ] = None,
+    *,
+    url: Annotated[
+        str | None, typer.Option(help="Another service, such as https://example.org/tasks. Default: this one.")
+    ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="File to save the result in, or a folder (there already, or named with / at its end) for all results.",
+        ),
+    ] = None,
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            help="votable, fits, parquet, csv … Default: a table in a terminal, CSV in a pipe, by --output's name.",
+        ),
+    ] = None,
+    maxrec: Annotated[int | None, typer.Option(min=0, help="Most rows of a table. Default: the service's.")] = None,
+    upload: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=FILE",
+            help="A table of your own, a file or a URL: the first one is the first input without QUERY or TABLE, and "
+            "queries call it TAP_UPLOAD.NAME. May be given several times.",
+        ),
+    ] = None,
+    local: Annotated[
+        bool, typer.Option("--local", help="Run it in this process, not as a job of the service's workers.")
+    ] = False,
+    detach: Annotated[bool, typer.Option("--detach", help="Do not wait: print how to come back to the job.")] = False,
+    estimate: Annotated[
+        bool, typer.Option("--estimate", help="Do not run it: show how it would be done, and how long it would take.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace files that are there.")] = False,
+) -> None:
+    """Run a task as a job, here or elsewhere, and fetch its result; without a worker it runs here. Ctrl-C stops it."""
+    from vo.cli.run import run  # noqa: PLC0415
+    from vo.cli.tasks import show_list  # noqa: PLC0415
+
+    if task is None:
+        show_list(url)
+        return
+    run(
+        task,
+        parameters or (),
+        url=url,
+        output=output,
+        form=form,
+        maxrec=maxrec,
+        uploads=upload or (),
+        local=local,
+        detach=detach,
+        estimate=estimate,
+        force=force,
+    )
+
+
+@tasks_app.callback(invoke_without_command=True)
+def tasks(context: typer.Context) -> None:
+    """List the tasks."""
+    from vo.cli.tasks import show_list  # noqa: PLC0415
+
+    if context.invoked_subcommand is None:
+        show_list(None)
+
+
+@tasks_app.command("list")
+def tasks_list(
+    url: Annotated[str | None, typer.Option(help="Those of another service, such as https://example.org.")] = None,
+) -> None:
+    """List the tasks; in a pipe as lines of name and title with a tab between them."""
+    from vo.cli.tasks import show_list  # noqa: PLC0415
+
+    show_list(url)
+
+
+@tasks_app.command("show")
+def tasks_show(
+    task: Annotated[str, typer.Argument(metavar="TASK", help="Its name.")],
+    url: Annotated[str | None, typer.Option(help="Of another service, such as https://example.org.")] = None,
+) -> None:
+    """Show what a task does, takes and makes."""
+    from vo.cli.tasks import show  # noqa: PLC0415
+
+    show(task, url)
+
+
 @app.command()
 def doctor() -> None:
     """Check everything the service needs, and say what to do about what is wrong."""
@@ -205,17 +306,22 @@ def jobs_list(
         list[str] | None,
         typer.Option(help="Only jobs in this phase; may be given several times. Default: all but ARCHIVED."),
     ] = None,
+    *,
     after: Annotated[
         str | None, typer.Option(help="Only jobs created later than this time in UTC, such as 2026-01-31T12:00:00.")
     ] = None,
     last: Annotated[int | None, typer.Option(min=1, help="The newest so many. Default: 20.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Not only the newest, but every one.")] = False,
     account: Annotated[str | None, typer.Option(help="Only jobs of this caller: a user's name or an address.")] = None,
+    service: Annotated[
+        list[str] | None,
+        typer.Option(help="Only jobs of this service: tap, or a task's name; may be given several times."),
+    ] = None,
 ) -> None:
     """List jobs, the newest first; in a pipe as lines of values with tabs between them."""
     from vo.cli.jobs import show_list  # noqa: PLC0415
 
-    show_list(phase or [], after, last, everything, account)
+    show_list(phase or [], after=after, last=last, everything=everything, caller=account, services=service or ())
 
 
 @jobs_app.command("show")
@@ -239,12 +345,14 @@ def jobs_fetch(
     job: JobId,
     output: Annotated[
         str | None,
-        typer.Option(help="File or folder to save it in; - is standard output. Default: named after the job."),
+        typer.Option(
+            "--output", "-o", help="File or folder to save it in; - is standard output. Default: named after the job."
+        ),
     ] = None,
-    result: Annotated[str | None, typer.Option(help="Which of its results. Default: the only one.")] = None,
+    result: Annotated[str | None, typer.Option(help="Which of its results. Default: all.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:
-    """Save the result of a job."""
+    """Save the result of a job, or all of several in a folder."""
     from vo.cli.jobs import fetch  # noqa: PLC0415
 
     fetch(job, output, result, force=force)
@@ -269,6 +377,20 @@ def jobs_delete(jobs: JobIds) -> None:
 @jobs_app.command("workers")
 def jobs_workers() -> None:
     """List the workers: where they run, how much they do, and when each was last seen."""
-    from vo.cli.jobs import show_workers  # noqa: PLC0415
+    from vo.cli.workers import show_workers  # noqa: PLC0415
 
     show_workers()
+
+
+@jobs_app.command("drain")
+def jobs_drain(
+    worker: Annotated[
+        str, typer.Argument(metavar="WORKER", help="Its id as vo jobs workers shows it, or the beginning.")
+    ],
+    undo: Annotated[bool, typer.Option("--undo", help="Let it begin jobs again.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Return when it runs none any more.")] = False,
+) -> None:
+    """Let a worker begin no more jobs, so that it can be stopped without loss; those that it runs go on."""
+    from vo.cli.workers import drain  # noqa: PLC0415
+
+    drain(worker, undo=undo, wait=wait)

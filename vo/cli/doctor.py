@@ -16,14 +16,18 @@ from pathlib import Path
 import psycopg2
 from psycopg2 import extensions
 from rich.markup import escape
+from structlog.testing import capture_logs
 
 from sql import read_sql
 from tap.adql.functions.operators import check_function_sql, read_functions
-from tap.query.jobs import SERVICE
 from uws.overview import Overview
 from uws.pages import duration, size
 from uws.queue import Queue
+from uws.tasks.catalogue import TaskCatalogue
+from uws.tasks.nursery import Nursery
 from vo.app.parts import WORKER_SILENCE
+from vo.app.tasks import INPUTS, hidden
+from vo.cli.desk import ABOUT
 from vo.cli.progress import console
 from vo.core import migrations
 from vo.core.cluster import Cluster
@@ -65,9 +69,9 @@ _CONNECTIONS = """
            - coalesce(current_setting('reserved_connections', true)::integer, 0),
            (SELECT rolconnlimit FROM pg_roles WHERE rolname = %s)
 """
-READER_CONNECTIONS = 3, 1
-"""What a process that answers HTTP, and a worker, open as ADQL's role beside one connection a query: each pool's first
-connection, which is only cloned, and the one that availability tests."""
+READER_CONNECTIONS = 3, 2
+"""What a process that answers HTTP, and a worker, open as ADQL's role beside one connection a query, or what a task
+reads: each pool's first connection, which is only cloned, and the one that availability tests."""
 OWNER_CONNECTIONS = 8, 8
 """What they open as the owner at most, a worker one a slot besides: pools for small statements, and two that listen."""
 
@@ -90,19 +94,32 @@ LIMITS = frozenset(re.findall(r"ALTER ROLE vo_tap SET (\w+)", read_sql("setup.sq
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The outcome of one check."""
+    """The outcome of one check.
+
+    Attributes
+    ----------
+    good : bool
+        Whether all is as it should be.
+    what : str
+        What was found.
+    advice : str
+        What to do where it is not good.
+    grave : bool
+        Whether what is not good has to be mended; else the service lives with it.
+    """
 
     good: bool
     what: str
     advice: str = ""
+    grave: bool = True
 
 
 def run() -> bool:
     """Run all checks and print them; return whether all are good."""
     good = True
     for finding in findings():
-        good &= finding.good
-        mark = "[green]✓[/]" if finding.good else "[bold red]✗[/]"
+        good &= finding.good or not finding.grave
+        mark = "[green]✓[/]" if finding.good else "[bold red]✗[/]" if finding.grave else "[yellow]![/]"
         console.print(f"{mark} {escape(finding.what)}", soft_wrap=True)
         if not finding.good and finding.advice:
             console.print(f"  {escape(finding.advice)}", style="yellow", soft_wrap=True)
@@ -148,6 +165,7 @@ def findings() -> Iterator[Finding]:
         yield Finding(True, "the owner's role can connect")
         yield from database_checks(settings, owner)
         yield results(settings)
+        yield from tasks(settings)
         answers, finding = service(settings)
         yield finding
         yield from work(settings, owner, answers=answers)
@@ -279,6 +297,34 @@ def results(settings: Settings) -> Finding:
     )
 
 
+def tasks(settings: Settings) -> Iterator[Finding]:
+    """Check the tasks that are installed, and whether they are kept apart from all else where they compute."""
+    with capture_logs():  # what is told here need not stand in between
+        found = TaskCatalogue.installed()
+        nursery = Nursery([name for task in found for name in (type(task).__module__, *task.preload)], hidden(settings))
+        nursery.start()
+        try:
+            nursery.warm()
+            remarks = nursery.remarks
+            failure = None
+        except ServiceError as error:
+            failure = error
+        finally:
+            nursery.close()
+    yield Finding(True, f"tasks: {', '.join(task.name for task in found) or 'none'}")
+    for name, reason in found.broken.items():
+        yield Finding(
+            False, f"the task {name} cannot be served: {reason}", "Mend or uninstall the distribution that brings it."
+        )
+    if failure is not None:
+        yield Finding(False, f"no task can run: {failure.message}", failure.hint or "The log says why.")
+        return
+    for remark in remarks:
+        yield Finding(False, remark, "Let tasks that you trust be installed here, and no others.", grave=False)
+    if not remarks:
+        yield Finding(True, "tasks run apart: without network, database, other files, and under limits")
+
+
 def service(settings: Settings) -> tuple[bool, Finding]:
     """Check whether the service answers, which it need not."""
     url = f"{settings.local_url}/tap/availability"
@@ -302,9 +348,7 @@ def work(settings: Settings, owner: extensions.connection, *, answers: bool) -> 
         return  # which was told above
     engine = owner_engine(settings)
     try:
-        alive = [
-            worker for worker in Overview(engine, SERVICE, about="QUERY").workers() if worker.silent < WORKER_SILENCE
-        ]
+        alive = [worker for worker in Overview(engine, about=ABOUT).workers() if worker.silent < WORKER_SILENCE]
         figures = Queue(engine).statistics()
     finally:
         engine.dispose()
@@ -340,7 +384,7 @@ def connections(settings: Settings, owner: extensions.connection, *, workers: in
         row = cursor.fetchone()
     most, of_role = row or (0, 0)
     web, worker = READER_CONNECTIONS
-    readers = settings.processes * (settings.connections + web) + slots + workers * worker
+    readers = settings.processes * (settings.connections + web) + slots * (1 + INPUTS) + workers * worker
     web, worker = OWNER_CONNECTIONS
     all_together = readers + settings.processes * web + slots + workers * worker
     what = f"at most {all_together} connections, {readers} of them as ADQL's role"

@@ -12,12 +12,11 @@ from typing import Self
 
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn
 
-from tap.query.jobs import SERVICE
 from uws.models import ACTIVE, Job, Phase
 from uws.pages import duration, size
 from vo.cli.desk import SHORT, Desk
 from vo.cli.progress import console
-from vo.core.errors import NotFoundError, UnavailableError
+from vo.core.errors import UnavailableError
 from vo.core.listening import Listener
 from vo.core.settings import Settings
 
@@ -73,9 +72,20 @@ def state(job: Job) -> str:
         words += [f"{job.progress.rows:,} rows"] if job.progress.rows is not None else []
         words += [size(job.progress.size)] if job.progress.size is not None else []
         words += [job.progress.stage] if job.progress.stage else []
+    words += counts_of(job)
     if job.abort_asked:
         words.append("being stopped")
     return ", ".join(words)
+
+
+def counts_of(job: Job) -> list[str]:
+    """Return in words what a job has counted."""
+    facts = job.facts
+    words = []
+    if facts.found is not None and (facts.requested or facts.found):
+        words.append(f"{facts.found:,}" + (f" of {facts.requested:,}" if facts.requested else "") + " found")
+    failed = sum(facts.failed.values())
+    return [*words, f"{failed:,} failed"] if failed else words
 
 
 View = Callable[[Phase | None, str, float | None], None]
@@ -83,16 +93,17 @@ View = Callable[[Phase | None, str, float | None], None]
 
 
 @contextmanager
-def view_of(short: str) -> Iterator[View]:
-    """Show a job in one line that moves; where nobody looks, in a line for each phase."""
+def view_of(short: str, *, patience: float = 0.0) -> Iterator[View]:
+    """Show a job in one line that moves; where nobody looks, in a line for each phase after so many seconds."""
     if not console.is_terminal:
         seen: Phase | None = None
+        begun = time.monotonic()
 
         def tell(phase: Phase | None, words: str, _fraction: float | None) -> None:
             nonlocal seen
-            if phase is not seen:
+            if phase is not seen and time.monotonic() - begun >= patience:
                 console.print(f"{short} {phase or ''} {words}", soft_wrap=True, markup=False)
-            seen = phase
+                seen = phase
 
         yield tell
         return
@@ -113,13 +124,13 @@ def view_of(short: str) -> Iterator[View]:
         yield move
 
 
-def until_ended(found: Desk, job_id: str, changes: Changes, view: View) -> Job:
+def until_ended(found: Desk, job: Job, changes: Changes, view: View) -> Job:
     """Show a job as often as it changes; return it when it has ended."""
     answered = time.monotonic()
     while True:
         try:
-            job = found.store.read(SERVICE, job_id)
-            waits_in_vain = job is not None and job.phase is Phase.QUEUED and not found.worked
+            job = found.read(job)
+            nobody = "" if job.phase is not Phase.QUEUED or found.worked else f", and {_why_nobody(found)}"
         except UnavailableError:
             if time.monotonic() - answered > AWAY_SECONDS:
                 raise
@@ -127,13 +138,14 @@ def until_ended(found: Desk, job_id: str, changes: Changes, view: View) -> Job:
             changes.wait(REFRESH_SECONDS)
             continue
         answered = time.monotonic()
-        if job is None:
-            raise NotFoundError(f"The job {job_id[:SHORT]} was deleted.")
         if job.phase not in ACTIVE:
             return job
-        words = state(job) + (", and no worker runs" if waits_in_vain else "")
-        view(job.phase, words, None if job.progress is None else job.progress.fraction)
+        view(job.phase, state(job) + nobody, None if job.progress is None else job.progress.fraction)
         changes.wait(REFRESH_SECONDS)
+
+
+def _why_nobody(found: Desk) -> str:
+    return "every worker rests" if found.alive() else "no worker runs"
 
 
 def until_stopped(job_ids: Sequence[str], stopped: Callable[[str], str | None], changes: Changes) -> None:

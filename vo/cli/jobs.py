@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, timedelta
 from pathlib import Path
 from typing import BinaryIO
 
-from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
 from rich.text import Text
 from typer import Exit
 
-from tap.query.jobs import SERVICE
-from uws.models import ACTIVE, Phase, Result
+from uws.models import ACTIVE, Facts, Job, Phase, Result
 from uws.overview import JobSummary
 from uws.pages import duration, size
 from uws.service import Jobs, read_filter
 from uws.xml import moment
-from vo.app.parts import WORKER_SILENCE
-from vo.cli.desk import SHORT, desk
+from vo.cli.desk import SHORT, TASKS, Desk, desk
 from vo.cli.following import Changes, state, until_ended, until_stopped, view_of
+from vo.cli.lists import line_of, lines_of, print_table, print_values
 from vo.cli.progress import console
+from vo.cli.showing import destination, out
 from vo.core.callers import OPERATOR, Caller
 from vo.core.dali.parameters import Parameters
 from vo.core.errors import ServiceError, UsageError
@@ -35,27 +34,33 @@ BLOCK_BYTES = 1 << 20
 
 STYLES = {Phase.COMPLETED: "green", Phase.ERROR: "red", Phase.ABORTED: "yellow", Phase.EXECUTING: "cyan"}
 
-out = Console(highlight=False)
-"""For what was asked for; remarks go to standard error."""
 
-
-def show_list(phases: Sequence[str], after: str | None, last: int | None, everything: bool, caller: str | None) -> None:
+def show_list(
+    phases: Sequence[str],
+    *,
+    after: str | None,
+    last: int | None,
+    everything: bool,
+    caller: str | None,
+    services: Sequence[str] = (),
+) -> None:
     """Print jobs, the newest first: a table for people, lines of values with tabs for programs."""
     pairs = [("PHASE", phase) for phase in phases]
     pairs += [("AFTER", after)] if after else []
     pairs += [] if everything else [("LAST", str(last or LISTED))]
     wanted = read_filter(Parameters(pairs))
     with desk() as found:
-        jobs = found.overview.jobs(wanted, _accounts(caller))
+        jobs = found.overview.jobs(wanted, _accounts(caller), _services(services))
     if not out.is_terminal:
-        _print_values(
-            ("job_id", "phase", "account", "created", "seconds", "run_id", "rows", "bytes", "query"), map(_values, jobs)
+        print_values(
+            ("job_id", "service", "phase", "account", "created", "seconds", "run_id", "rows", "bytes", "query"),
+            map(_values, jobs),
         )
     elif jobs:
-        names = ("job", "phase", "caller", "created, UTC", "time", "run id", "result", "query")
-        _print_table(names, [_cells(job) for job in jobs], right={"time", "result"})
+        names = ("job", "phase", "service", "caller", "created, UTC", "time", "run id", "result", "query")
+        print_table(names, [_cells(job) for job in jobs], right={"time", "result"})
     else:
-        console.print("There are no such jobs." if phases or after or caller else "There are no jobs.")
+        console.print("There are no such jobs." if phases or after or caller or services else "There are no jobs.")
     if wanted.last is not None and len(jobs) == wanted.last and out.is_terminal:
         console.print(f"The newest {wanted.last} are shown; --last N shows more, --all every one.", style="dim")
 
@@ -65,8 +70,9 @@ def show(beginning: str) -> None:
     with desk() as found:
         job = found.find(beginning)
         worker = next((worker for worker in found.overview.workers() if worker.worker_id == job.worker_id), None)
-        url = f"{found.settings.public_url}/{SERVICE}/async/{job.job_id}"
-    rows = [("job", job.job_id), ("address", url), ("phase", job.phase), ("caller", job.account.partition(":")[2])]
+        url = found.url_of(job)
+    rows = [("job", job.job_id), ("service", job.service), ("address", url), ("phase", job.phase)]
+    rows.append(("caller", job.account.partition(":")[2]))
     rows += [("run id", job.run_id)] if job.run_id else []
     rows.append(("created", moment(job.created)))
     rows += [("queued", moment(job.queued))] if job.queued else []
@@ -76,6 +82,7 @@ def show(beginning: str) -> None:
     if job.ended:
         ran = f", ran {duration(job.ended - job.started)}" if job.started else ""
         rows.append(("ended", f"{moment(job.ended)}{ran}"))
+    rows += [("quote", moment(job.quote))] if job.quote else []
     rows.append(("may run", f"{job.execution_duration} s" if job.execution_duration else "without limit"))
     rows.append(("destruction", moment(job.destruction)))
     rows.append(("attempts", f"{job.attempt}, in vain {job.vain_attempts}"))
@@ -86,12 +93,23 @@ def show(beginning: str) -> None:
         ("result", f"{result.id}: {result.file_name}, {size(result.size)}, {result.media_type}" + _remark(result))
         for result in job.results
     ]
+    rows += facts_of(job.facts)
     rows += [(name, value) for name, value in job.parameters]
     width = max(len(name) for name, _ in rows) + 2
     for name, value in rows:
-        lines = [_line(line, keep_spaces=True) for line in value.splitlines()] or [""]
+        lines = [line_of(line, keep_spaces=True) for line in value.splitlines()] or [""]
         text = f"\n{'':{width}}".join(lines)
-        out.print(Text.assemble((f"{_line(name):{width}}", "bold"), text), soft_wrap=True)
+        out.print(Text.assemble((f"{line_of(name):{width}}", "bold"), text), soft_wrap=True)
+
+
+def facts_of(facts: Facts) -> list[tuple[str, str]]:
+    """Return what a job tells of itself, line by line."""
+    rows = [("plan", facts.plan)] if facts.plan else []
+    rows += [("asked for", f"{facts.requested:,}")] if facts.requested is not None else []
+    rows += [("found", f"{facts.found:,}")] if facts.found is not None else []
+    rows += [("failed", f"{number:,}: {reason}") for reason, number in facts.failed.items()]
+    rows += [("note", f"{name}: {value}") for name, value in facts.notes]
+    return rows
 
 
 def _remark(result: Result) -> str:
@@ -101,11 +119,11 @@ def _remark(result: Result) -> str:
 def follow(beginning: str) -> bool:
     """Show a job until it has ended; return whether it completed."""
     with desk() as found:
-        job_id = found.overview.find(beginning)
-        short = job_id[:SHORT]
+        job = found.find(beginning)
+        short = job.job_id[:SHORT]
         try:
-            with Changes(found.settings, [job_id]) as changes, view_of(short) as view:
-                job = until_ended(found, job_id, changes, view)
+            with Changes(found.settings, [job.job_id]) as changes, view_of(short) as view:
+                job = until_ended(found, job, changes, view)
         except KeyboardInterrupt:
             console.print(
                 f"The job goes on. vo jobs follow {short} looks again, vo jobs abort {short} stops it.", soft_wrap=True
@@ -119,48 +137,57 @@ def follow(beginning: str) -> bool:
         return True
     console.print(f"[bold red]✗[/] {short} {job.phase}{ran}", soft_wrap=True)
     if job.error is not None:
-        console.print(Text(_lines(job.error.message)), soft_wrap=True)
+        console.print(Text(lines_of(job.error.message)), soft_wrap=True)
     return False
 
 
 def fetch(beginning: str, output: str | None, result_id: str | None, *, force: bool) -> None:
-    """Save a job's result, to standard output where `output` is ``-``."""
+    """Save a job's results, one of them to standard output where `output` is ``-``."""
     with desk() as found:
         job = found.find(beginning)
+        jobs = found.jobs_of(job.service)
         if result_id is None and len(job.results) > 1:
-            names = ", ".join(result.id for result in job.results)
-            raise UsageError(f"The job has several results: {names}.", hint="Choose one by --result NAME.")
-        first = job.results[0].id if job.results else ""
-        result = found.jobs.result(OPERATOR, job.job_id, result_id or first)
-        if output == "-":
-            _copy(found.jobs, result, sys.stdout.buffer)
-            sys.stdout.buffer.flush()
-            return
-        file = Path(output or ".")
-        if file.is_dir():
-            file /= f"{job.job_id[:SHORT]}-{result.file_name}"
-        if file.exists() and not force:
-            raise UsageError(f"{file} is there already.", hint="Give another name by --output, or --force.")
-        part = file.with_name(f".{file.name}.part")
-        try:
-            with part.open("wb") as stream:
-                _copy(found.jobs, result, stream)
-            part.replace(file)
-        except OSError as error:
-            raise UsageError(f"{file} cannot be written: {error.strerror}.") from None
-        finally:
-            part.unlink(missing_ok=True)
-    console.print(f"[green]✓[/] {file}: {size(result.size)}, {result.media_type}", soft_wrap=True)
+            if output == "-":
+                names = ", ".join(result.id for result in job.results)
+                raise UsageError(f"The job has several results: {names}.", hint="Choose one by --result NAME.")
+            folder = Path(output or ".")
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise UsageError(f"{folder} cannot be made a folder: {error.strerror}.") from None
+            files = [(result, folder / _name(job, result)) for result in job.results]
+        else:
+            first = job.results[0].id if job.results else ""
+            result = jobs.result(OPERATOR, job.job_id, result_id or first)
+            if output == "-":
+                copy_result(jobs, result, sys.stdout.buffer)
+                sys.stdout.buffer.flush()
+                return
+            file = Path(output or ".")
+            files = [(result, file / _name(job, result) if file.is_dir() else file)]
+        for _, file in files:
+            if file.exists() and not force:
+                raise UsageError(f"{file} is there already.", hint="Give another name by --output, or --force.")
+        for result, file in files:
+            with destination(file) as stream:
+                copy_result(jobs, result, stream)
+            console.print(
+                Text.assemble(("✓ ", "green"), f"{file}: {size(result.size)}, {result.media_type}"), soft_wrap=True
+            )
+
+
+def _name(job: Job, result: Result) -> str:
+    return f"{job.job_id[:SHORT]}-{result.file_name}"
 
 
 def abort(beginnings: Sequence[str]) -> None:
     """Abort jobs, and wait until they have really stopped."""
     with desk() as found:
-        job_ids = list(dict.fromkeys(found.overview.find(beginning) for beginning in beginnings))
+        jobs = _all_of(found, beginnings)
         stopping = []
-        with Changes(found.settings, job_ids) as changes:
-            for job_id in job_ids:
-                job, phase = found.jobs.change_phase(OPERATOR, job_id, Parameters([("PHASE", "ABORT")]))
+        with Changes(found.settings, list(jobs)) as changes:
+            for job_id, rules in jobs.items():
+                job, phase = rules.change_phase(OPERATOR, job_id, Parameters([("PHASE", "ABORT")]))
                 if job.phase not in ACTIVE:
                     console.print(f"[yellow]–[/] {job_id[:SHORT]} had ended before: {job.phase}")
                 elif phase is Phase.EXECUTING:
@@ -178,44 +205,21 @@ def abort(beginnings: Sequence[str]) -> None:
 def delete(beginnings: Sequence[str]) -> None:
     """Delete jobs with their results, and wait until nothing is left."""
     with desk() as found:
-        job_ids = list(dict.fromkeys(found.overview.find(beginning) for beginning in beginnings))
-        with Changes(found.settings, job_ids) as changes:
-            stopping = [job_id for job_id in job_ids if not found.jobs.delete(OPERATOR, job_id)]
-            for job_id in job_ids:
+        jobs = _all_of(found, beginnings)
+        with Changes(found.settings, list(jobs)) as changes:
+            stopping = [job_id for job_id, rules in jobs.items() if not rules.delete(OPERATOR, job_id)]
+            for job_id in jobs:
                 if job_id not in stopping:
                     console.print(f"[green]✓[/] {job_id[:SHORT]} deleted")
-            until_stopped(stopping, lambda job_id: "deleted" if found.jobs.gone(job_id) else None, changes)
+            until_stopped(stopping, lambda job_id: "deleted" if jobs[job_id].gone(job_id) else None, changes)
 
 
-def show_workers() -> None:
-    """Print the workers and how much waits for them."""
-    with desk() as found:
-        workers = found.overview.workers()
-        figures = found.queue.statistics()
-    names = ("host", "pid", "slots", "running", "seen", "started", "state")
-    rows = [
-        (
-            worker.host,
-            str(worker.pid),
-            str(worker.slots),
-            str(worker.running),
-            moment(worker.seen),
-            moment(worker.started),
-            "silent" if worker.silent > WORKER_SILENCE else "draining" if worker.draining else "working",
-        )
-        for worker in workers
-    ]
-    if not out.is_terminal:
-        _print_values(names, rows)
-    elif rows:
-        _print_table(names, [[Text(value) for value in row] for row in rows], right={"pid", "slots", "running"})
-    if not rows:
-        console.print("No worker runs. vo serve starts VO_WORKERS of them, vo worker one more on any host.")
-    waiting = f", the oldest for {duration(timedelta(seconds=figures.queue_age))}" if figures.queued else ""
-    console.print(f"Jobs: {figures.executing} run, {figures.queued} wait{waiting}.")
+def _all_of(found: Desk, beginnings: Sequence[str]) -> dict[str, Jobs]:
+    """Return the ids of jobs, each with the rules of its list; a word that means none stops all."""
+    return {job_id: found.jobs_of(service) for service, job_id in map(found.overview.find, beginnings)}
 
 
-def _copy(jobs: Jobs, result: Result, stream: BinaryIO) -> None:
+def copy_result(jobs: Jobs, result: Result, stream: BinaryIO) -> None:
     """Copy a result, with a bar for whoever looks."""
     columns = (BarColumn(bar_width=30), DownloadColumn(binary_units=True), TransferSpeedColumn())
     file = jobs.files.open(result.path)
@@ -228,6 +232,11 @@ def _copy(jobs: Jobs, result: Result, stream: BinaryIO) -> None:
             bar.update(task, completed=copied)
     if copied != result.size:
         raise ServiceError(f"The stored result has {copied:,} bytes and should have {result.size:,}.")
+
+
+def _services(words: Sequence[str]) -> frozenset[str]:
+    """Return the services that words may mean: a list's name, or a task's."""
+    return frozenset(name for word in words for name in (word, f"{TASKS}{word}"))
 
 
 def _accounts(caller: str | None) -> frozenset[str]:
@@ -243,29 +252,14 @@ def _cells(job: JobSummary) -> list[Text]:
     return [
         Text(job.job_id[:SHORT]),
         Text(job.phase, STYLES.get(job.phase, "")),
+        Text(line_of(job.service.removeprefix(TASKS))),
         Text(job.account.partition(":")[2]),
         Text(job.created.astimezone(UTC).strftime("%m-%d %H:%M:%S")),
         Text("" if job.seconds is None else duration(timedelta(seconds=job.seconds))),
-        Text(_line(job.run_id or "")[:RUN_ID]),
+        Text(line_of(job.run_id or "")[:RUN_ID]),
         Text(amount),
-        Text(_line(job.about or "")),
+        Text(line_of(job.about or "")),
     ]
-
-
-def _print_table(names: Sequence[str], rows: Sequence[Sequence[Text]], *, right: set[str]) -> None:
-    """Print a table whose columns are as wide as what they hold, and which the window cuts at its right side."""
-    heads = [Text(name, "bold") for name in names]
-    filled = [number for number in range(len(names)) if any(row[number] for row in rows)]
-    widths = [max(row[number].cell_len for row in (heads, *rows)) for number in range(len(names))]
-    for row in (heads, *rows):
-        line = Text()
-        for number in filled:
-            cell = row[number].copy()
-            cell.align("right" if names[number] in right else "left", widths[number])
-            line.append_text(cell).append("  ")
-        line.rstrip()
-        line.truncate(out.width, overflow="ellipsis")
-        out.print(line)
 
 
 def _values(job: JobSummary) -> Sequence[str]:
@@ -274,6 +268,7 @@ def _values(job: JobSummary) -> Sequence[str]:
     running = job.progress.size if job.progress is not None else None
     return (
         job.job_id,
+        job.service,
         job.phase,
         job.account,
         moment(job.created),
@@ -283,20 +278,3 @@ def _values(job: JobSummary) -> Sequence[str]:
         str(running or job.stored_bytes),
         job.about or "",
     )
-
-
-def _print_values(names: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print lines of values with tabs between them."""
-    print("\t".join(names))
-    for row in rows:
-        print("\t".join(map(_line, row)))
-
-
-def _line(value: str, *, keep_spaces: bool = False) -> str:
-    """Return what a caller wrote as one line, without what would move the terminal's cursor."""
-    shown = "".join(character if character.isprintable() else " " for character in value)
-    return shown if keep_spaces else " ".join(shown.split())
-
-
-def _lines(value: str) -> str:
-    return "\n".join(_line(line, keep_spaces=True) for line in value.splitlines())

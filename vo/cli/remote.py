@@ -1,4 +1,4 @@
-"""A TAP service somewhere else, asked synchronously: bytes as they come, errors as it says them."""
+"""Services somewhere else: bytes as they come, errors as they say them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import Any, cast
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode, urljoin, urlsplit
 
 from isal import isal_zlib
 from lxml import etree
@@ -22,6 +22,8 @@ from vo.core.errors import QueryError, ServiceError, UnavailableError, UsageErro
 BLOCK_BYTES = 1 << 20
 PATIENCE = 3600.0
 """Seconds without a byte after which a service is given up."""
+NOT_NOW = frozenset({429, 502, 503, 504})
+"""Statuses of a service, or of a proxy before it, that may answer later."""
 _LONGEST_ERROR = 1 << 16
 _DAMAGED = cast("type[Exception]", isal_zlib.error)
 
@@ -34,9 +36,20 @@ def sync_url(url: str) -> str:
     UsageError
         If it is no address of the web.
     """
+    return f"{web_address(url, 'a TAP service', 'https://example.org/tap').removesuffix('/sync')}/sync"
+
+
+def web_address(url: str, what: str, example: str) -> str:
+    """Return an address without slashes at its end.
+
+    Raises
+    ------
+    UsageError
+        If it is no address of the web.
+    """
     if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname:
-        raise UsageError(f"{url!r} is not the address of a TAP service.", hint="Such as https://example.org/tap.")
-    return f"{url.rstrip('/').removesuffix('/sync')}/sync"
+        raise UsageError(f"{url!r} is not the address of {what}.", hint=f"Such as {example}.")
+    return url.rstrip("/")
 
 
 class _Listening:
@@ -71,6 +84,13 @@ class _EncryptedHandler(urllib.request.HTTPSHandler):
         return self.do_open(_Encrypted, request)
 
 
+class _Staying(urllib.request.HTTPRedirectHandler):
+    """Answers with where one is led to instead of going there."""
+
+    def redirect_request(self, *_arguments: Any) -> None:
+        return None
+
+
 @contextmanager
 def asked(url: str, parameters: Sequence[tuple[str, str]], body: MultipartBody | None = None) -> Iterator[HTTPResponse]:
     """Send a query and hold the answer, which has begun; `body` has its parameters and its files, if it has any.
@@ -82,21 +102,74 @@ def asked(url: str, parameters: Sequence[tuple[str, str]], body: MultipartBody |
     UnavailableError
         If it cannot be reached.
     """
-    headers = {"User-Agent": f"vo-stack/{__version__}", **(body.headers if body is not None else {})}
-    data = urlencode(parameters).encode() if body is None else body
-    request = urllib.request.Request(sync_url(url), data, headers)  # noqa: S310  (its scheme was looked at)
+    with requested(sync_url(url), urlencode(parameters).encode() if body is None else body) as response:
+        yield response
+
+
+@contextmanager
+def requested(
+    url: str, body: bytes | MultipartBody | None = None, *, accept: str | None = None, patience: float = PATIENCE
+) -> Iterator[HTTPResponse]:
+    """Send a request, POST where it has a body, and hold the answer, which has begun.
+
+    Raises
+    ------
+    QueryError
+        What the service says against it.
+    UnavailableError
+        If it cannot be reached, or not now.
+    """
     opener = urllib.request.build_opener(_PlainHandler, _EncryptedHandler)
-    host = urlsplit(url).netloc.rpartition("@")[2]
     try:
-        response: HTTPResponse = opener.open(request, timeout=PATIENCE)
+        response: HTTPResponse = opener.open(_request(url, body, accept), timeout=patience)
     except urllib.error.HTTPError as error:
         with error:
-            raise _refusal(host, error) from None
+            raise _refusal(_host(url), error) from None
     except (OSError, HTTPException) as error:
-        reason = getattr(error, "reason", None) or error
-        raise UnavailableError(f"{host} cannot be asked: {reason}.") from None
+        raise _unreachable(url, error) from None
     with response:
         yield response
+
+
+def led(url: str, body: bytes | MultipartBody | None, *, method: str = "POST", patience: float = PATIENCE) -> str:
+    """Send a request whose answer leads elsewhere, as UWS answers to all that changes something; return where to.
+
+    Raises
+    ------
+    QueryError
+        What the service says against it.
+    UnavailableError
+        If it cannot be reached, or not now.
+    """
+    opener = urllib.request.build_opener(_PlainHandler, _EncryptedHandler, _Staying)
+    try:
+        with opener.open(_request(url, body, None, method), timeout=patience) as response:
+            return str(response.url)
+    except urllib.error.HTTPError as error:
+        with error:
+            if 300 <= error.code < 400:
+                return urljoin(url, error.headers.get("Location", ""))
+            raise _refusal(_host(url), error) from None
+    except (OSError, HTTPException) as error:
+        raise _unreachable(url, error) from None
+
+
+def _request(
+    url: str, body: bytes | MultipartBody | None, accept: str | None, method: str | None = None
+) -> urllib.request.Request:
+    if urlsplit(url).scheme not in {"http", "https"}:  # documents of services elsewhere may name files of ours
+        raise UnavailableError(f"The service leads to {url[:80]!r}, which is no address of the web.")
+    headers = {"User-Agent": f"vo-stack/{__version__}", **({"Accept": accept} if accept else {})}
+    headers |= body.headers if isinstance(body, MultipartBody) else {}
+    return urllib.request.Request(url, body, headers, method=method)  # noqa: S310  (its scheme was looked at)
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).netloc.rpartition("@")[2]
+
+
+def _unreachable(url: str, error: Exception) -> UnavailableError:
+    return UnavailableError(f"{_host(url)} cannot be asked: {getattr(error, 'reason', None) or error}.")
 
 
 def blocks_of(response: HTTPResponse) -> Iterator[bytes]:
@@ -142,7 +215,7 @@ def _read(response: HTTPResponse) -> bytes:
 
 
 def _refusal(host: str, error: urllib.error.HTTPError) -> ServiceError:
-    """Return what a service says against a query: the reason in its VOTable, or its text."""
+    """Return what a service says against a request: the reason in its VOTable, or its text."""
     body = error.read(_LONGEST_ERROR)
     text = ""
     if b"VOTABLE" in body:
@@ -155,4 +228,5 @@ def _refusal(host: str, error: urllib.error.HTTPError) -> ServiceError:
     elif error.headers.get_content_type() == "application/json":
         with suppress(ValueError, KeyError, TypeError):  # JSON of another kind says nothing to us
             text = str(json.loads(body)["error"]["text"])
-    return QueryError(text.strip() or f"{host} answers {error.code} {error.reason}.")
+    words = text.strip() or f"{host} answers {error.code} {error.reason}."
+    return UnavailableError(words) if error.code in NOT_NOW else QueryError(words)

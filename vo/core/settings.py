@@ -174,8 +174,8 @@ class Settings(BaseSettings):
     """Tasks that may use the network if they need it, such as ``["gost"]``; all others compute without."""
 
     cluster: str = ""
-    """Address of a Ray cluster over which computations spread their work, such as ``ray://head:10001``; needs the extra
-    ``cluster``. Default: this machine."""
+    """Address of a Ray cluster over which computations spread their work, such as ``head:6379``, of which the worker's
+    host is a node; needs the extra ``cluster``. Default: this machine."""
 
     min_disk: Annotated[int, Field(ge=0)] = 2**30
     """Free bytes on the data folder's disk below which the service calls itself not available."""

@@ -144,19 +144,38 @@ def test_nothing_outlives_a_worker_that_is_killed(open_folder: Path, hidden: Pat
     process.communicate()
 
 
+ALL_IS_SEEN = [
+    "Tasks see the other processes of the machine, and theirs are ended one by one",
+    "Tasks have the network",
+    "Tasks see the files that their user may read, and can use the database's Unix sockets",
+]
+
+
 @as_root
-def test_without_namespaces_it_works_and_says_what_is_missing(open_folder: Path, hidden: Path) -> None:
-    wanted = [{"mode": "environment"}, {"mode": "memory"}]
-    lines = last_lines(start(open_folder, hidden, *wanted, wrapper=WITHOUT_NAMESPACES, python=_python_of_nobody()))
-    assert [remark.partition(":")[0] for remark in lines[0]["remarks"]] == [
-        "Tasks see the other processes of the machine, and theirs are ended one by one",
-        "Tasks have the network",
-        "Tasks see the files that their user may read, and can use the database's Unix sockets",
+@pytest.mark.parametrize(
+    ("wrapper", "missing"),
+    [
+        pytest.param(WITHOUT_NAMESPACES, ALL_IS_SEEN, id="root-in-a-container"),
+        pytest.param([*AS_NOBODY, "unshare", "--user"], ALL_IS_SEEN, id="user-in-a-container"),
+        pytest.param([*AS_NOBODY, "unshare", "--map-root-user"], ["Tasks run as root"], id="root-of-a-user"),
+    ],
+)
+def test_what_cannot_be_isolated_is_said_and_the_rest_works(
+    open_folder: Path, hidden: Path, wrapper: list[str], missing: list[str]
+) -> None:
+    wanted: list[dict[str, object]] = [
+        {"mode": "environment"},
+        {"mode": "memory", "memory": 300 * 2**20},
+        {"mode": "file"},
     ]
+    lines = last_lines(start(open_folder, hidden, *wanted, wrapper=wrapper, python=_python_of_nobody()))
+    assert [remark.partition(":")[0] for remark in lines[0]["remarks"]] == missing
     told = json.loads(lines[1]["said"])
-    assert told["user"] == 65534
     assert int(told["capabilities"], 16) == 0
-    assert "more than 500 MiB of memory" in lines[-1]["error"]
+    assert told["user"] == (65534 if missing == ALL_IS_SEEN else 0)
+    assert "needed more than 300 MiB of memory" in next(line["error"] for line in lines if "error" in line)
+    assert lines[-1] == {"done": True}
+    assert not list(open_folder.iterdir())
 
 
 @as_root

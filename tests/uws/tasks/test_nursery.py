@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -11,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import wait_until
-from tests.uws.tasks.processes import installed, order, ran, state, table
+from tests.uws.tasks.processes import installed, order, ran, state, table, warm_nursery
 from tests.uws.tasks.worker import variables
 from uws.tasks.nursery import Nursery
 from vo.core.errors import UnavailableError
@@ -58,3 +60,13 @@ def test_closing_ends_the_fork_server(warm: bool) -> None:
     with pytest.raises(UnavailableError):
         nursery.warm()
     assert "nursery" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_a_fork_server_that_stands_still_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("uws.tasks.nursery.BIRTH_SECONDS", 1.0)
+    with warm_nursery() as nursery:
+        still = nursery.pid
+        os.kill(still, signal.SIGSTOP)
+        assert table(ran(nursery, order("none"), tmp_path)).num_rows == 1000
+        assert nursery.pid != still
+        assert state(still) == "X"
