@@ -19,40 +19,15 @@ from uws.tasks import Input
 from vo.core.errors import LimitError, UnavailableError
 from vo.core.tables import Column, schema_of
 
-PREFIX = "pairs"
+PAIRS = "pairs"
+"""Name of the plan's input with the pairs."""
 PAIR_BYTES = 250
 """Memory that a pair takes until the nearest ones are known."""
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """Where things are in the batches: the first side's position, then the second side's columns, then the row.
-
-    A plan's inputs have only names to tell a run what they are, so this stands in the name.
-
-    Attributes
-    ----------
-    ra, dec : int
-        Places of the second side's position among its columns.
-    """
-
-    ra: int
-    dec: int
-
-    @property
-    def name(self) -> str:
-        """Name of the plan's input."""
-        return f"{PREFIX}-{self.ra}-{self.dec}"
-
-    @classmethod
-    def of(cls, name: str) -> Layout | None:
-        """Read a name; None for another input's."""
-        words = name.split("-")
-        return cls(int(words[1]), int(words[2])) if words[0] == PREFIX else None
-
-    def second(self, columns: tuple[Column, ...]) -> tuple[Column, ...]:
-        """Return the second side's columns of all of the input's."""
-        return columns[2:-1]
+def second_columns(columns: tuple[Column, ...]) -> tuple[Column, ...]:
+    """Return the second side's of the columns of pairs; before them is the first position, after them its row."""
+    return columns[2:-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +46,17 @@ class Found:
     Parameters
     ----------
     given : Input
-        The pairs.
-    layout : Layout
-        Of its batches.
+        The pairs: the first side's position, the second side's columns, the first side's row.
     side : Side
         The first side, all of it, in the same order.
     rule : Rule
         Which pairs are wanted.
     """
 
-    def __init__(self, given: Input, layout: Layout, side: Side, rule: Rule) -> None:
+    def __init__(self, given: Input, side: Side, rule: Rule) -> None:
+        names = [column.name for column in second_columns(given.columns)]
         self._given = given
-        self._layout = layout
+        self._position = [2 + names.index(given.recognised.found[role].name) for role in ("ra", "dec")]
         self._rule = rule
         self._side = side
         self._ra, self._dec = _positions(side)
@@ -98,7 +72,7 @@ class Found:
 
     def nearest(self, kept: tuple[int, ...], folder: Path, memory: int) -> tuple[Pairs, RowsFile]:
         """Return the nearest pairs of each row, in the first side's order, and the second side's rows."""
-        columns = self._layout.second(self._given.columns)
+        columns = second_columns(self._given.columns)
         rows = RowsFile(folder / "found.arrow", schema_of(columns[place] for place in kept))
         most = max(SLICE, memory // PAIR_BYTES)
         pairs, waiting, held, start = NO_PAIRS, list[Pairs](), 0, 0
@@ -126,7 +100,7 @@ class Found:
 
     def _near(self, batch: pa.RecordBatch) -> _Near:
         """Compute how far apart the pairs of a batch are, and keep those that are near enough."""
-        numbers = (0, 1, 2 + self._layout.ra, 2 + self._layout.dec)
+        numbers = (0, 1, *self._position)
         ra_1, dec_1, ra_2, dec_2 = (
             batch.column(place).cast(pa.float64()).fill_null(np.nan).to_numpy(zero_copy_only=False) for place in numbers
         )

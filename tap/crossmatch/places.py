@@ -12,7 +12,6 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial import cKDTree
 
 from tap.crossmatch.separations import Floats, Integers, chord
 from vo.core.errors import LimitError
@@ -85,6 +84,8 @@ class Places:
 
 def tree_of(vectors: Floats) -> Any:
     """Return a k-d tree; not balanced, since that takes several times as long as all queries."""
+    from scipy.spatial import cKDTree  # noqa: PLC0415  (processes that answer HTTP import this module, and no tree)
+
     return cKDTree(vectors, leafsize=32, balanced_tree=False, compact_nodes=False)
 
 

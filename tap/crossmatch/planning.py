@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from tap.crossmatch.costs import Size, looked_up, streamed, told
-from tap.crossmatch.neighbours import Layout
+from tap.crossmatch.neighbours import PAIRS
 from tap.crossmatch.parameters import CrossmatchParameters, Engine, Mode
 from tap.crossmatch.result import kept_places
 from uws.tasks import Neighbours, Plan, Rows, SelectionFacts
@@ -143,13 +143,10 @@ def _with_index(
     parameters: CrossmatchParameters,
 ) -> dict[str, Rows | Neighbours]:
     """Plan the pairs with the first side's position only: its other columns are read once, not once a pair."""
-    position = {side: [selections[side].recognised.found[role].name for role in ("ra", "dec")] for side in ("1", "2")}
-    layout = Layout(*(columns["2"].index(name) for name in position["2"]))
+    position = tuple(selections["1"].recognised.found[role].name for role in ("ra", "dec"))
     return {
         "1": Rows("1", columns["1"], stored_order=True),
-        layout.name: Neighbours(
-            Rows("1", tuple(position["1"]), stored_order=True), Rows("2", columns["2"]), parameters.radius / 3600.0
-        ),
+        PAIRS: Neighbours(Rows("1", position, stored_order=True), Rows("2", columns["2"]), parameters.radius / 3600.0),
     }
 
 

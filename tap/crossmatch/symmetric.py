@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
 from tap.crossmatch.kernel import Pairs, joined
 from tap.crossmatch.places import reserved, room
@@ -141,6 +139,9 @@ class SymmetricMatch:
 
 def hanging_together(pairs: Pairs, marked: Booleans) -> Booleans:
     """Return which pairs hang together, however indirectly, with one that is marked."""
+    from scipy.sparse import coo_matrix  # noqa: PLC0415  (as in `places.tree_of`)
+    from scipy.sparse.csgraph import connected_components  # noqa: PLC0415
+
     if not marked.any():
         return marked
     _, first = np.unique(pairs.first, return_inverse=True)

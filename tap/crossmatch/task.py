@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from tap.crossmatch.kernel import Radii
-from tap.crossmatch.neighbours import Found, Layout
+from tap.crossmatch.neighbours import PAIRS, Found, second_columns
 from tap.crossmatch.parameters import INPUTS, CrossmatchParameters, Mode
 from tap.crossmatch.places import forget
 from tap.crossmatch.planning import planned
@@ -81,22 +81,16 @@ class Crossmatch(Task[CrossmatchParameters]):
     ) -> Iterator[pa.RecordBatch | Output]:
         """Match."""
         try:
-            yield from (_from_index if _layout(inputs) is not None else _from_both)(inputs, parameters, context)
+            yield from (_from_index if PAIRS in inputs else _from_both)(inputs, parameters, context)
         finally:
             forget()
-
-
-def _layout(names: Mapping[str, object]) -> tuple[str, Layout] | None:
-    """Return the input with the database's pairs, if there is one."""
-    return next(((name, layout) for name in names if (layout := Layout.of(name)) is not None), None)
 
 
 def _wanted(
     inputs: Mapping[str, tuple[Column, ...]], parameters: CrossmatchParameters
 ) -> tuple[tuple[Column, ...], tuple[Column, ...]]:
     """Return the columns of both sides that come into the result."""
-    pairs = _layout(inputs)
-    seconds = inputs["2"] if pairs is None else pairs[1].second(inputs[pairs[0]])
+    seconds = second_columns(inputs[PAIRS]) if PAIRS in inputs else inputs["2"]
     return (
         tuple(inputs["1"][place] for place in kept_places(inputs["1"], parameters.columns_1, "COLUMNS_1")),
         tuple(seconds[place] for place in kept_places(seconds, parameters.columns_2, "COLUMNS_2")),
@@ -269,17 +263,14 @@ def _distinct(ordered: np.ndarray[tuple[int], np.dtype[np.int64]]) -> int:
 def _from_index(
     inputs: Mapping[str, Input], parameters: CrossmatchParameters, context: TaskContext
 ) -> Iterator[pa.RecordBatch]:
-    pairs = _layout(inputs)
-    assert pairs is not None  # noqa: S101  (the caller has looked)
-    name, layout = pairs
     context.info("engine", "the database's index")
     context.progress(fraction=0.0, stage="reads the first table")
     rules = _rules(inputs["1"], parameters, "1", Radii.CONSTANT)
     side = _read(inputs["1"], inputs["1"].batches, rules, "1", context)
     _tell_side(side, context)
     context.progress(fraction=0.2, stage="looks up the pairs")
-    found = Found(inputs[name], layout, side, parameters.rule(Radii.CONSTANT))
-    kept = kept_places(layout.second(inputs[name].columns), parameters.columns_2, "COLUMNS_2")
+    found = Found(inputs[PAIRS], side, parameters.rule(Radii.CONSTANT))
+    kept = kept_places(second_columns(inputs[PAIRS].columns), parameters.columns_2, "COLUMNS_2")
     match parameters.mode:
         case Mode.ALL:
             yield from found.all(kept)

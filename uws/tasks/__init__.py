@@ -20,8 +20,8 @@ The package knows no particular task; they come by the entry points ``vo.tasks``
 `uws.tasks.keeper`         watches its memory, disk and processes; its folder is a `run_folder`
 `uws.tasks.child`          the process itself; `context` is what the task is given
 `uws.tasks.engines`        the processes that chunks of its work run in, here or on a `cluster`
-`uws.tasks.handlers`       HTTP: lists, descriptions, estimates; `sync` is the synchronous form, a job that is waited for
-`uws.tasks.documents`      what tasks say of themselves: JSON and capabilities; `pages` for people, `openapi` for programs
+`uws.tasks.handlers`       HTTP: lists, descriptions, estimates; `sync` is a job that is waited for
+`uws.tasks.documents`      what tasks say of themselves; `pages` is for people, `openapi` for programs
 `uws.tasks.testing`        running a task without a service, for tests of tasks
 =========================  =============================================================================================
 """

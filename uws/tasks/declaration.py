@@ -279,7 +279,7 @@ class Input:
     batches : iterator of pyarrow.RecordBatch
         Of a few MB each, in the canonical types of the columns.
     recognised : Recognised
-        Which columns have which roles; of `Neighbours`, empty.
+        Which columns have which roles; of `Neighbours`, those of the second selection.
     """
 
     columns: tuple[Column, ...]

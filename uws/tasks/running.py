@@ -21,7 +21,6 @@ from uws.tasks.outputs import Outputs, Store
 from uws.tasks.parameters import written
 from uws.tasks.planning import Planned, plan_run
 from uws.tasks.process import TaskProcess
-from uws.tasks.recognition import NOTHING, Recognised
 from uws.tasks.request import TaskRequest
 from uws.tasks.selections import OpenSelections, Selections
 from vo.core.callers import Caller
@@ -269,8 +268,8 @@ class TaskRun:
         request, limits = self._request, self._runner.limits
         task = request.task
         columns = {name: stream.columns for name, stream in inputs.items()}
-        recognised: dict[str, Recognised] = {
-            name: NOTHING if isinstance(item, Neighbours) else planned.facts[item.selection].recognised
+        recognised = {
+            name: planned.facts[(item.second if isinstance(item, Neighbours) else item).selection].recognised
             for name, item in planned.plan.inputs.items()
         }
         return Order(

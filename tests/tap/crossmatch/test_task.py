@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tap.crossmatch.neighbours import Layout
+from tap.crossmatch.neighbours import PAIRS
 from tap.crossmatch.parameters import INPUTS, CrossmatchParameters, Engine, Mode
 from tap.crossmatch.separations import chord, vectors
 from tap.crossmatch.task import Crossmatch
@@ -19,7 +19,7 @@ from tests.tap.crossmatch.brute_force import Pair, expected, match, pairs_of, ta
 from uws.tasks import Input, Neighbours, Plan, Rows, SelectionFacts
 from uws.tasks.catalogue import TaskCatalogue
 from uws.tasks.parameters import read_parameters
-from uws.tasks.recognition import NOTHING, recognise
+from uws.tasks.recognition import recognise
 from uws.tasks.testing import InlineContext, run_inline
 from vo.core.dali.parameters import Parameters
 from vo.core.errors import LimitError, ParameterError, ServiceError, UnavailableError
@@ -311,9 +311,8 @@ def test_pairs_of_the_index_are_reduced_to_the_same(mode: Mode, tmp_path: Path) 
 
 def _by_index(first: pa.Table, second: pa.Table, parameters: CrossmatchParameters, folder: Path) -> list[Pair]:
     batches = list(neighbours(first, second, parameters.radius))
-    layout = Layout(*(second.column_names.index(name) for name in ("ra", "dec")))
     columns = (*columns_of(first.schema)[1:], *columns_of(second.schema), Column("first_row", Datatype.LONG))
-    inputs = {"1": _input(first, "1"), layout.name: Input(columns, iter(batches), NOTHING)}
+    inputs = {"1": _input(first, "1"), PAIRS: Input(columns, iter(batches), _input(second, "2").recognised)}
     context = InlineContext(folder)
     told = Crossmatch().columns({name: each.columns for name, each in inputs.items()}, parameters, Plan({}))["result"]
     made = [batch for batch in Crossmatch().run(inputs, parameters, context) if isinstance(batch, pa.RecordBatch)]
@@ -332,9 +331,9 @@ def _by_index(first: pa.Table, second: pa.Table, parameters: CrossmatchParameter
 def test_a_first_side_that_changed_is_noticed(tmp_path: Path) -> None:
     first, second = table([(1.0, 1.0), (2.0, 2.0)]), table([(1.0, 1.0), (2.0, 2.0)])
     other = table([(2.0, 2.0), (1.0, 1.0)])
-    layout = Layout(1, 2)
     columns = (*columns_of(first.schema)[1:], *columns_of(second.schema), Column("first_row", Datatype.LONG))
-    inputs = {"1": _input(other, "1"), layout.name: Input(columns, neighbours(first, second, 1.0), NOTHING)}
+    near = neighbours(first, second, 1.0)
+    inputs = {"1": _input(other, "1"), PAIRS: Input(columns, near, _input(second, "2").recognised)}
     with pytest.raises(UnavailableError, match="another order"):
         list(Crossmatch().run(inputs, CrossmatchParameters(), InlineContext(tmp_path)))
 

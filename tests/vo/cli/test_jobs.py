@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import re
 import shutil
@@ -117,7 +118,7 @@ def test_a_list_for_people_fits_the_window(service: Service, done: str) -> None:
     lines = [re.sub(r"\033\[[0-9;]*m", "", line) for line in shown.splitlines()]
     [line] = [line for line in lines if line.startswith(done[:8])]
     assert lines[0].split()[:2] == ["job", "phase"]
-    assert line.split()[1:3] == ["COMPLETED", "127.0.0.1"]
+    assert line.split()[1:4] == ["COMPLETED", "tap", "127.0.0.1"]
     assert max(map(len, lines)) <= 60
     assert "\033]" not in shown
     assert "\007" not in shown
@@ -163,6 +164,69 @@ def test_beginnings_of_ids(service: Service) -> None:
         cursor.execute("SELECT FROM uws.jobs WHERE job_id = ANY(%s)", [twins])
         assert cursor.rowcount == 0
     connection.close()
+
+
+@pytest.fixture
+def computed(service: Service) -> Iterator[str]:
+    """A job of another service than TAP, with two results and much to tell, as a worker leaves it."""
+    job_id = "c0ffee00c0ffee00c0ffee00c0ffee00"
+    results = []
+    for name in ("result", "rejected"):
+        path = f"{job_id[:2]}/{job_id}/1/made-{name}.csv"
+        file = service.home / "results" / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"{name}\n1\n")
+        about = {"media_type": "text/csv", "size": file.stat().st_size, "path": path, "file_name": file.name}
+        results.append({"id": name, **about, "remark": None})
+    facts = {
+        "plan": "as a stream",
+        "requested": 1200,
+        "found": 1197,
+        "failed": {"no position": 3},
+        "notes": [["engine", "sweep"]],
+    }
+    connection = service.connect()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO uws.jobs (job_id, service, account, phase, execution_duration, destruction, parameters, "
+            "results, facts, quote) VALUES (%s, 'task.made-up', 'address:192.0.2.2', 'COMPLETED', 1, "
+            "now() + interval '1 hour', %s, %s, %s, now())",
+            [job_id, json.dumps([["TABLE_1", "a.b"], ["RADIUS", "2"]]), json.dumps(results), json.dumps(facts)],
+        )
+    connection.close()
+    yield job_id
+    service.vo("jobs", "delete", job_id, check=False)
+
+
+def test_jobs_of_all_services(service: Service, done: str, computed: str) -> None:
+    jobs = {job["job_id"]: job for job in listed(service, "--all")}
+    assert (jobs[done]["service"], jobs[computed]["service"]) == ("tap", "task.made-up")
+    assert jobs[computed]["query"] == "TABLE_1=a.b RADIUS=2"
+    for word in ("made-up", "task.made-up"):
+        assert [job["job_id"] for job in listed(service, "--service", word)] == [computed]
+    assert computed not in [job["job_id"] for job in listed(service, "--all", "--service", "tap")]
+
+
+def test_what_a_job_tells_of_itself(service: Service, computed: str) -> None:
+    text = service.vo("jobs", "show", computed[:10]).stdout
+    assert f"{service.url}/tasks/made-up/async/{computed}" in text
+    told = {" ".join(line.split()) for line in text.splitlines()}
+    assert {"plan as a stream", "asked for 1,200", "found 1,197", "failed 3: no position"} <= told
+    assert {"note engine: sweep", "RADIUS 2"} <= told
+    assert "quote" in text
+
+
+def test_fetching_several_results(service: Service, computed: str, tmp_path: Path) -> None:
+    folder = tmp_path / "new"
+    service.vo("jobs", "fetch", computed, "--output", str(folder))
+    names = [f"{computed[:8]}-made-{name}.csv" for name in ("rejected", "result")]
+    assert sorted(file.name for file in folder.iterdir()) == names
+    assert (folder / names[0]).read_text() == "rejected\n1\n"
+    again = service.vo("jobs", "fetch", computed, "--output", str(folder), check=False)
+    assert (again.returncode, "is there already" in again.stderr) == (1, True)
+    assert service.vo("jobs", "fetch", computed, "--result", "rejected", "--output", "-").stdout == "rejected\n1\n"
+    torn = service.vo("jobs", "fetch", computed, "--output", "-", check=False)
+    assert (torn.returncode, "several results: result, rejected" in torn.stderr) == (1, True)
 
 
 def test_following_to_the_end(service: Service) -> None:
@@ -245,6 +309,36 @@ def test_workers(service: Service) -> None:
     assert worker["state"] == "working"
     assert worker["slots"] == "4"
     assert b"vo.app.worker" in Path(f"/proc/{worker['pid']}/cmdline").read_bytes()
+
+
+def test_a_worker_drains(service: Service, slow: str) -> None:
+    """It runs what it has to the end, begins nothing meanwhile, and goes on when it is told to."""
+
+    def states() -> dict[str, str]:
+        names, *lines = service.vo("jobs", "workers").stdout.splitlines()
+        workers = [dict(zip(names.split("\t"), line.split("\t"), strict=True)) for line in lines]
+        return {worker["worker"]: worker["state"] for worker in workers}
+
+    [worker] = states()
+    try:
+        told = service.vo("jobs", "drain", worker[:8]).stderr
+        assert "begins no more jobs; 1 that it runs goes on" in told
+        assert states() == {worker: "draining"}
+        waiting = submit(service, TABLES)
+        following = begin(service, "jobs", "follow", waiting)
+        assert following.stderr is not None
+        assert "and every worker rests" in following.stderr.readline()
+        draining = begin(service, "jobs", "drain", worker, "--wait")
+        service.vo("jobs", "abort", slow)
+        assert "it runs none" in draining.communicate(timeout=60)[1]
+        assert states() == {worker: "drained"}
+        assert phase(service, waiting) == "QUEUED"
+    finally:
+        service.vo("jobs", "drain", worker, "--undo")
+    following.communicate(timeout=60)
+    assert following.returncode == 0
+    wrong = service.vo("jobs", "drain", "nobody", check=False)
+    assert (wrong.returncode, "There is no worker 'nobody'." in wrong.stderr) == (1, True)
 
 
 def test_no_service_is_made_by_asking() -> None:
