@@ -29,6 +29,9 @@ POSITION_ANGLE = Column(
     description="Direction from the first to the second position, north through east; empty where both are the same",
 )
 BATCH_BYTES = 4 << 20
+"""Size of batches, on the average of all rows."""
+WIDEST_BYTES = 32 << 20
+"""Size of batches all of whose rows are like the widest of all, which may be in many pairs."""
 
 
 def kept_places(columns: Sequence[Column], wanted: Sequence[str], parameter: str) -> tuple[int, ...]:
@@ -93,7 +96,7 @@ def _not_main(ucd: str | None) -> str | None:
 
 def pairs_batches(pairs: Pairs, first: RowsFile, second: RowsFile) -> Iterator[pa.RecordBatch]:
     """Yield the rows of the result for pairs."""
-    step = _step(first.row_bytes + second.row_bytes + 16)
+    step = rows_at_once(first, second)
     for start in range(0, len(pairs), step):
         some = pairs[slice(start, start + step)]
         yield pair_batch(first.take(some.first), second.take(some.second), some.distance, some.angle)
@@ -107,14 +110,16 @@ def pair_batch(first: list[pa.Array], second: list[pa.Array], distance: Floats, 
 
 def rows_batches(rows: Integers, first: RowsFile) -> Iterator[pa.RecordBatch]:
     """Yield rows of the first side alone."""
-    step = _step(first.row_bytes)
+    step = rows_at_once(first)
     for start in range(0, len(rows), step):
         yield _batch(first.take(rows[start : start + step]))
 
 
+def rows_at_once(*files: RowsFile) -> int:
+    """Return how many rows of files make a batch."""
+    average, widest = sum(file.row_bytes for file in files), sum(file.widest for file in files)
+    return max(1, int(min(BATCH_BYTES / (average + 16), WIDEST_BYTES / max(1, widest))))
+
+
 def _batch(columns: list[pa.Array]) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(columns, names=[str(number) for number in range(len(columns))])
-
-
-def _step(row_bytes: float) -> int:
-    return max(1, int(BATCH_BYTES / row_bytes))

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tap.crossmatch.places import room
 from tap.crossmatch.separations import Integers
@@ -17,6 +18,8 @@ from tap.crossmatch.separations import Integers
 ROWS = 65_536
 """Rows of a batch in the file, fewer where they are wide."""
 BYTES = 16 << 20
+ELEMENT = 8
+"""Bytes of an array's element, at most."""
 
 
 class RowsFile:
@@ -28,11 +31,17 @@ class RowsFile:
         Where it is made.
     schema : pyarrow.Schema
         Of the rows.
+
+    Attributes
+    ----------
+    widest : int
+        Bytes that the texts and arrays of any row take, at most.
     """
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         self._path = path
         self.schema = schema
+        self.widest = 0
         self._waiting: list[pa.RecordBatch] = []
         self._ends = [0]
         with room():
@@ -41,6 +50,7 @@ class RowsFile:
     def append(self, batch: pa.RecordBatch) -> None:
         """Add rows."""
         if batch.num_rows:
+            self.widest = max(self.widest, sum(map(_longest, batch.columns)))
             self._waiting.append(batch)
             if sum(each.num_rows for each in self._waiting) >= ROWS or sum(map(_size, self._waiting)) >= BYTES:
                 self._write()
@@ -106,3 +116,15 @@ class RowsFile:
 def _size(batch: pa.RecordBatch) -> int:
     size: int = batch.get_total_buffer_size()
     return size
+
+
+def _longest(column: pa.Array) -> int:
+    """Return the bytes of the longest text or array of a column, 0 where all values take the same."""
+    kind = column.type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_binary(kind):
+        longest, times = pc.max(pc.binary_length(column)).as_py(), 1
+    elif pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        longest, times = pc.max(pc.list_value_length(column)).as_py(), ELEMENT
+    else:
+        return 0
+    return times * (longest or 0)

@@ -50,7 +50,7 @@ def position_angle(ra_1: Floats, dec_1: Floats, ra_2: Floats, dec_2: Floats) -> 
     east = cosine * np.sin(difference)
     north = np.sin(np.radians(dec_2 - dec_1)) + 2.0 * np.sin(np.radians(dec_1)) * cosine * half * half
     angle = np.degrees(np.arctan2(east, north))
-    angle = np.where(angle < 0, angle + 360.0, angle)
+    angle = np.where(angle < 0, angle + 360.0, angle) + 0.0  # no -0
     nowhere: Floats = np.where((east == 0) & (north == 0), np.nan, np.where(angle >= 360.0, 0.0, angle))
     return nowhere
 

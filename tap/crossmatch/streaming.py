@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,8 @@ ROW_BYTES = 600
 """Memory that matching takes for each row of the other side, and each pair, that is handled at once."""
 WORTH_PROCESSES = 8_000_000
 """Rows of both sides from which starting processes takes less than they save."""
+PROCESS_BYTES = 100 << 20
+"""Memory that a process takes before it does anything: an interpreter with NumPy, SciPy and Arrow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +125,14 @@ def overflowing(piece: Piece) -> Iterator[Pairs]:
 
 
 def each_matched(work: list[Piece], rows: int, context: TaskContext) -> Iterator[tuple[Piece, Matched]]:
-    """Match pieces, in their order, in as many processes as are worth their start."""
-    if context.cores > 1 and context.executor_is_local and rows >= WORTH_PROCESSES and len(work) > context.cores:
-        found = in_order(context.executor, matched, iter(work), ahead=context.cores + 2)
-    else:
-        found = map(matched, work)
-    for number, (piece, each) in enumerate(zip(work, found, strict=True)):
-        yield piece, each
-        context.progress(fraction=0.5 + 0.5 * (number + 1) / len(work))
+    """Match pieces, in their order: in threads, for trees work without Python's lock; in processes where they pay."""
+    processes = context.executor_is_local and rows >= WORTH_PROCESSES and len(work) > context.cores
+    with ThreadPoolExecutor(context.cores) as threads:
+        executor = context.executor if processes and context.cores > 1 else threads
+        found = in_order(executor, matched, iter(work), ahead=context.cores + 2)
+        for number, (piece, each) in enumerate(zip(work, found, strict=True)):
+            yield piece, each
+            context.progress(fraction=0.5 + 0.5 * (number + 1) / len(work))
 
 
 def _in_order_of(rows: Integers, first: Integers) -> Integers:

@@ -42,6 +42,12 @@ ENVIRONMENT = (
     "ASTROPY_SKIP_CONFIG_UPDATE",
 )
 """Variables that tasks get, beside those of the locale; all others may hold secrets."""
+KEEP_MEMORY = {
+    "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),
+    "MALLOC_TRIM_THRESHOLD_": str(128 * 2**20),
+    "MALLOC_TOP_PAD_": str(16 * 2**20),
+}
+"""Arrays of some MB come and go: memory that goes back to the system each time has to be zeroed each time."""
 ONE_THREAD = ("OPENBLAS", "OMP", "MKL", "BLIS", "NUMEXPR", "VECLIB_MAXIMUM", "NUMBA")
 """Libraries that would otherwise start a thread for each core: before the fork, and then for each run."""
 
@@ -159,8 +165,11 @@ class Nursery:
                     message, born, _, _ = socket.recv_fds(connection, MAX_REQUEST, 1)
                 except OSError:
                     message, born = b"", []
-            if message and born:
-                answer = json.loads(message)
+            answer = json.loads(message) if message else {}
+            if "full" in answer:
+                log.error("nursery.full", reason=answer["full"])
+                raise UnavailableError("This machine can start no more processes.", hint="Try again later.")
+            if born:
                 return Born(answer["pid"], born[0], answer["whole"])
             with self._changed:  # it died: the next one may do better
                 if self._connection is connection:
@@ -263,4 +272,5 @@ def _environment() -> dict[str, str]:
         "PYTHONPATH": os.pathsep.join([*paths, str(Path(uws.__file__).parents[1])]),
         "JE_ARROW_MALLOC_CONF": "background_thread:false",  # else pyarrow has a thread as soon as it is imported
         **{f"{library}_NUM_THREADS": "1" for library in ONE_THREAD},
+        **KEEP_MEMORY,
     }
