@@ -193,7 +193,14 @@ class JobContext:
         return self._files.read_small(checkpoint_of(self.job.job_id))
 
     def save_checkpoint(self, state: bytes) -> None:
-        """Replace what the next attempt is given, should this one's worker be lost."""
+        """Replace what the next attempt is given, should this one's worker be lost.
+
+        Raises
+        ------
+        StoppedError
+            If the job is to stop: the next attempt may have begun.
+        """
+        self.check()
         with self._files.write(checkpoint_of(self.job.job_id)) as stored:
             stored.write(state)
 

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 
 from uws.models import NO_FACTS, ErrorSummary, Facts, Job, Phase, Progress, Result
 from uws.store import change_phase, job_of, stored_bytes, transaction
@@ -55,6 +55,12 @@ _HELD = "worker_id = :worker_id AND attempt = :attempt AND phase = 'EXECUTING'"
 
 _COMPLETED = text("SELECT 1 FROM uws.jobs WHERE job_id = :job_id AND attempt = :attempt AND phase = 'COMPLETED'")
 """This attempt has completed the job: an attempt is one worker's, so no other did."""
+
+_KEPT = text("""
+    SELECT 1 FROM uws.jobs WHERE job_id = :job_id AND attempt = :attempt AND phase IN ('ERROR', 'ABORTED')
+    AND results = CAST(:results AS jsonb)
+""")
+"""This attempt has ended the job, and its results are kept."""
 
 _ENDED = (
     "error = CAST(:error AS jsonb), progress = NULL, results = CAST(:results AS jsonb), "
@@ -278,7 +284,7 @@ class Queue:
     def fail(self, job: Job, error: ErrorSummary, results: Sequence[Result] = (), facts: Facts = NO_FACTS) -> bool:
         """Turn EXECUTING to ERROR, or to ABORTED where that was asked for; return False when the lease is lost.
 
-        Results are those that were made before and are worth keeping.
+        Results are those that were made before and are worth keeping. Like `complete` it may be called again.
         """
         with transaction(self._engine) as connection:
             wanted = "NOT abort_asked AND NOT deleted"
@@ -294,6 +300,7 @@ class Queue:
                     **_lease(job),
                 )
                 or change_phase(connection, job.job_id, Phase.ABORTED, condition=_HELD, **_lease(job))
+                or _keeps(connection, job, results)
             )
 
     def stopped(
@@ -320,6 +327,7 @@ class Queue:
                     **_kept(results, facts),
                     **_lease(job),
                 )
+                or _keeps(connection, job, results)
             )
 
     def hand_back(self, job: Job, *, counts: bool) -> bool:
@@ -446,6 +454,15 @@ def _known(facts: Facts) -> dict[str, Any] | None:
 
 def _json(facts: Facts) -> str | None:
     return None if facts == NO_FACTS else json.dumps(asdict(facts))
+
+
+def _keeps(connection: Connection, job: Job, results: Sequence[Result]) -> bool:
+    """Return whether the database has ended the job with these results, and then went away before it answered."""
+    if not results:
+        return False
+    stored = json.dumps([asdict(result) for result in results])
+    values = {"job_id": job.job_id, "attempt": job.attempt, "results": stored}
+    return connection.execute(_KEPT, values).scalar() is not None
 
 
 def _kept(results: Sequence[Result], facts: Facts) -> dict[str, Any]:

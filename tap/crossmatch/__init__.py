@@ -14,6 +14,7 @@ To be read in this order:
 `tap.crossmatch.rows`            files of the columns that come into the result
 `tap.crossmatch.kernel`          the pairs of some rows of one side with all of the other
 `tap.crossmatch.separations`     how far apart two places are
+`tap.crossmatch.pairs`           files of pairs that wait for others
 `tap.crossmatch.streaming`       all pairs: the kernel for one piece of the sky after the other, in several processes
 `tap.crossmatch.symmetric`       pairs in which every row is at most once
 `tap.crossmatch.stacks`          the same where many rows are at one place

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-READ_ROW = 0.15e-6
-READ_VALUE = 0.08e-6
+READ_ROW = 0.1e-6
+READ_VALUE = 0.06e-6
 """Seconds to bring a row, and each of its values, from the database into the task."""
-PLACE = 0.12e-6
+PLACE = 0.08e-6
 """To find out where a row is and to file it."""
-MATCH = 0.9e-6
+MATCH = 0.6e-6
 """To compare a row of the first side; for each further neighbour that is wanted a part of it."""
-TREE = 0.16e-6
+TREE = 0.1e-6
 """To make a row of the second side comparable."""
 WRITE_VALUE = 0.1e-6
 """To bring a value into the result."""
 START = 0.3
 """To begin either way."""
-LOOK_UP = 9e-6
+LOOK_UP = 6e-6
 """For the database to find the neighbours of a row in its index, once the first side is there in the right order."""
 
 

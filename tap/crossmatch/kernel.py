@@ -195,7 +195,7 @@ def _tied(firsts: PlaceArray, seconds: PlaceArray, last: Floats, rule: Rule, mos
     by_row = np.argsort(rows)
     rows_of = np.argsort(of_place, kind="stable")
     row_starts = np.r_[0, np.cumsum(np.bincount(of_place, minlength=len(places)))]
-    for start, stop in _slices(counts, most):
+    for start, stop in slices(counts, most):
         lists = tree.query_ball_point(vectors[start:stop], radius[start:stop])
         one = np.repeat(np.arange(start, stop), counts[start:stop])
         other = np.concatenate([np.asarray(found, np.int64) for found in lists])
@@ -209,7 +209,7 @@ def _tied(firsts: PlaceArray, seconds: PlaceArray, last: Floats, rule: Rule, mos
 def _repeated(pairs: Pairs, place: Integers, rows: Integers, row_starts: Integers, most: int) -> Iterator[Pairs]:
     """Give the pairs of a place to every row there; the rows of a place stand together in `rows`."""
     times = np.diff(row_starts)[place]
-    for start, stop in _slices(times, most):
+    for start, stop in slices(times, most):
         some, repeats = pairs[start:stop], times[start:stop]
         which = np.repeat(np.arange(len(some)), repeats)
         within = np.arange(len(which)) - np.repeat(np.cumsum(repeats) - repeats, repeats)
@@ -217,7 +217,7 @@ def _repeated(pairs: Pairs, place: Integers, rows: Integers, row_starts: Integer
         yield Pairs(first, some.second[which], some.distance[which], some.angle[which])
 
 
-def _slices(sizes: Integers, most: int) -> Iterator[tuple[int, int]]:
+def slices(sizes: Integers, most: int) -> Iterator[tuple[int, int]]:
     """Cut into runs whose sizes sum up to at most `most`, or that are one long."""
     start = 0
     ends = np.cumsum(sizes)

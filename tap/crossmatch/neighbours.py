@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from tap.crossmatch.kernel import NO_PAIRS, Pairs, Rule, joined, nearest
-from tap.crossmatch.places import SLICE
-from tap.crossmatch.result import pair_batch
+from tap.crossmatch.kernel import Pairs, Rule, nearest
+from tap.crossmatch.pairs import PairsFile
+from tap.crossmatch.places import SLICE, reserved
+from tap.crossmatch.result import pair_batch, pairs_batches, rows_at_once, rows_batches
 from tap.crossmatch.rows import RowsFile
 from tap.crossmatch.separations import Booleans, Floats, Integers, position_angle, separation
-from tap.crossmatch.sides import Side
+from tap.crossmatch.sides import GREATEST_RA, Side
 from uws.tasks import Input
-from vo.core.errors import LimitError, UnavailableError
+from vo.core.errors import UnavailableError
 from vo.core.tables import Column, schema_of
 
 PAIRS = "pairs"
@@ -51,52 +53,62 @@ class Found:
         The first side, all of it, in the same order.
     rule : Rule
         Which pairs are wanted.
+    folder : pathlib.Path
+        Where files are made: the first side need not fit into the memory.
     """
 
-    def __init__(self, given: Input, side: Side, rule: Rule) -> None:
+    def __init__(self, given: Input, side: Side, rule: Rule, folder: Path) -> None:
         names = [column.name for column in second_columns(given.columns)]
         self._given = given
         self._position = [2 + names.index(given.recognised.found[role].name) for role in ("ra", "dec")]
         self._rule = rule
         self._side = side
-        self._ra, self._dec = _positions(side)
-        self.matched: Booleans = np.zeros(side.rows, bool)
+        self._folder = folder
+        self._ra, self._dec = _positions(side, folder)
+        self.matched: Booleans = reserved(folder / "matched", np.bool_, side.rows)
         """Which rows of the first side have pairs, after all have been read."""
 
     def all(self, kept: tuple[int, ...]) -> Iterator[pa.RecordBatch]:
         """Yield rows of the result for every pair, as they come."""
+        step = rows_at_once(self._side.kept)
         for batch in self._given.batches:
             near = self._near(batch)
-            second = batch.select([2 + place for place in kept]).take(pa.array(near.places)).columns
-            yield pair_batch(self._side.kept.take(near.first), second, near.distance, near.angle)
+            columns = batch.select([2 + place for place in kept])
+            for start in range(0, len(near.first), step):
+                some = slice(start, start + step)
+                second = columns.take(pa.array(near.places[some])).columns
+                yield pair_batch(self._side.kept.take(near.first[some]), second, near.distance[some], near.angle[some])
 
-    def nearest(self, kept: tuple[int, ...], folder: Path, memory: int) -> tuple[Pairs, RowsFile]:
-        """Return the nearest pairs of each row, in the first side's order, and the second side's rows."""
+    def nearest(self, kept: tuple[int, ...], memory: int) -> Iterator[pa.RecordBatch]:
+        """Yield rows of the result for the nearest pairs of each row, in the first side's order."""
         columns = second_columns(self._given.columns)
-        rows = RowsFile(folder / "found.arrow", schema_of(columns[place] for place in kept))
+        rows = RowsFile(self._folder / "found.arrow", schema_of(columns[place] for place in kept))
         most = max(SLICE, memory // PAIR_BYTES)
-        pairs, waiting, held, start = NO_PAIRS, list[Pairs](), 0, 0
-        for batch in self._given.batches:
-            near = self._near(batch)
-            taken = batch.select([2 + place for place in kept]).take(pa.array(near.places))
-            rows.append(pa.RecordBatch.from_arrays(taken.columns, schema=rows.schema))
-            waiting.append(Pairs(near.first, np.arange(start, start + len(near.first)), near.distance, near.angle))
-            start += len(near.first)
-            held += len(near.first)
-            if held > most:
-                pairs = joined([pairs, *waiting])
-                pairs = pairs[nearest(pairs, self._rule.nearest)]
-                waiting, held = [], len(pairs)
-                if held > most:
-                    raise LimitError(f"More than {most:,} pairs are wanted at once.", hint="Use a smaller K or RADIUS.")
-        rows.done()
-        pairs = joined([pairs, *waiting])
-        return pairs[nearest(pairs, self._rule.nearest)], rows
+        with closing(PairsFile(self._folder / "found.pairs")) as pairs:
+            for batch in self._given.batches:
+                near = self._near(batch)
+                if not len(near.first):
+                    continue
+                # The pairs of a row mostly come together: few of them are left already here.
+                found = Pairs(near.first, np.arange(len(near.first)), near.distance, near.angle)
+                few = np.sort(nearest(found, self._rule.nearest))
+                taken = batch.select([2 + place for place in kept]).take(pa.array(near.places[few]))
+                numbers = rows.appended + np.arange(len(few))
+                pairs.append(Pairs(near.first[few], numbers, near.distance[few], near.angle[few]))
+                rows.append(pa.RecordBatch.from_arrays(taken.columns, schema=rows.schema))
+            rows.done()
+            pairs.done()
+            for some in pairs.by_first(most):
+                chosen = some[nearest(some, self._rule.nearest)]
+                yield from pairs_batches(chosen, self._side.kept, rows)
 
-    def drain(self) -> None:
-        """Read all pairs, only to know which rows have one."""
+    def unmatched(self) -> Iterator[pa.RecordBatch]:
+        """Read all pairs, and yield the rows of the first side that have none."""
         for batch in self._given.batches:
             self._near(batch)
+        for start in range(0, self._side.rows, SLICE):
+            alone = np.flatnonzero(~self.matched[start : min(start + SLICE, self._side.rows)])
+            yield from rows_batches(alone + start, self._side.kept)
 
     def _near(self, batch: pa.RecordBatch) -> _Near:
         """Compute how far apart the pairs of a batch are, and keep those that are near enough."""
@@ -105,10 +117,11 @@ class Found:
             batch.column(place).cast(pa.float64()).fill_null(np.nan).to_numpy(zero_copy_only=False) for place in numbers
         )
         first = batch.column(batch.num_columns - 1).cast(pa.int64()).to_numpy(zero_copy_only=False)
+        exact = (np.abs(ra_1) <= GREATEST_RA) & (np.abs(ra_2) <= GREATEST_RA)  # as where both sides are read
         places = (np.fmod(ra_1, 360.0), dec_1, np.fmod(ra_2, 360.0), dec_2)
-        self._check(first, *places[:2])
+        self._check(first[exact], places[0][exact], dec_1[exact])
         distance = separation(*places)
-        near = np.flatnonzero(distance <= self._rule.radius)
+        near = np.flatnonzero(exact & (distance <= self._rule.radius))
         self.matched[first[near]] = True
         angle = position_angle(*(values[near] for values in places))
         return _Near(near, first[near], distance[near], angle)
@@ -123,9 +136,10 @@ class Found:
             )
 
 
-def _positions(side: Side) -> tuple[Floats, Floats]:
-    """Return the positions of a side's rows by their numbers."""
-    ra, dec = np.full(side.rows, np.nan), np.full(side.rows, np.nan)
+def _positions(side: Side, folder: Path) -> tuple[Floats, Floats]:
+    """Return the positions of a side's rows by their numbers, in files."""
+    ra, dec = (reserved(folder / f"first-{name}", np.float64, side.rows) for name in ("ra", "dec"))
+    ra[:] = dec[:] = np.nan
     for layer in side.layers:
         for start in range(0, layer.rows, SLICE):
             places = layer.read(start, start + SLICE)

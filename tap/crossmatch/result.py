@@ -30,7 +30,7 @@ POSITION_ANGLE = Column(
 )
 BATCH_BYTES = 4 << 20
 """Size of batches, on the average of all rows."""
-WIDEST_BYTES = 32 << 20
+WIDEST_BYTES = 8 << 20
 """Size of batches all of whose rows are like the widest of all, which may be in many pairs."""
 
 

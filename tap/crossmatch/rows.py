@@ -34,6 +34,8 @@ class RowsFile:
 
     Attributes
     ----------
+    appended : int
+        Rows so far, those included that are not written yet.
     widest : int
         Bytes that the texts and arrays of any row take, at most.
     """
@@ -41,6 +43,7 @@ class RowsFile:
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         self._path = path
         self.schema = schema
+        self.appended = 0
         self.widest = 0
         self._waiting: list[pa.RecordBatch] = []
         self._ends = [0]
@@ -49,6 +52,7 @@ class RowsFile:
 
     def append(self, batch: pa.RecordBatch) -> None:
         """Add rows."""
+        self.appended += batch.num_rows
         if batch.num_rows:
             self.widest = max(self.widest, sum(map(_longest, batch.columns)))
             self._waiting.append(batch)
@@ -121,9 +125,9 @@ def _size(batch: pa.RecordBatch) -> int:
 def _longest(column: pa.Array) -> int:
     """Return the bytes of the longest text or array of a column, 0 where all values take the same."""
     kind = column.type
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_binary(kind):
+    if pa.types.is_string(kind):
         longest, times = pc.max(pc.binary_length(column)).as_py(), 1
-    elif pa.types.is_list(kind) or pa.types.is_large_list(kind):
+    elif pa.types.is_list(kind):
         longest, times = pc.max(pc.list_value_length(column)).as_py(), ELEMENT
     else:
         return 0

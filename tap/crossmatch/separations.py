@@ -63,6 +63,6 @@ def _difference(ra_1: Floats, ra_2: Floats) -> Floats:
 
 
 def _cosine(dec: Floats) -> Floats:
-    """Return the cosine, exactly 0 at the poles: all right ascensions are one place there."""
-    cosine: Floats = np.where(np.abs(dec) == 90.0, 0.0, np.cos(np.radians(dec)))
+    """Return the cosine, to its last digit near the poles and 0 there: all right ascensions are one place."""
+    cosine: Floats = np.sin(np.radians(90.0 - np.abs(dec)))
     return cosine

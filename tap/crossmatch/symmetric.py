@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 
 from tap.crossmatch.kernel import Pairs, joined
-from tap.crossmatch.places import reserved, room
+from tap.crossmatch.pairs import PairsFile
+from tap.crossmatch.places import reserved
 from tap.crossmatch.separations import Booleans, Integers
 from vo.core.errors import LimitError
 
 ROUNDS = 12
 """Rounds in which mutually nearest pairs are chosen at once; long chains are then followed pair by pair."""
-PAIR = np.dtype([("first", "<i8"), ("second", "<i8"), ("distance", "<f8"), ("angle", "<f8")])
 PAIR_BYTES = 250
 """Memory that deciding takes, a pair."""
 
@@ -75,19 +75,16 @@ class SymmetricMatch:
     """
 
     def __init__(self, folder: Path, seconds: int, memory: int, choose: Callable[[Pairs], Pairs]) -> None:
-        self._pairs = folder / "pairs"
         self._choose = choose
-        self._ends = [0]
         self._most = max(1000, memory // PAIR_BYTES)
-        with room():
-            self._file = self._pairs.open("wb")
+        self._pairs = PairsFile(folder / "pairs")
         # Files rather than arrays: there are as many as rows of a side that need not fit into the memory.
         self._piece = reserved(folder / "pieces", np.int32, seconds)
         self._shared = reserved(folder / "shared", np.bool_, seconds)
 
     def close(self) -> None:
         """Close the file of pairs."""
-        self._file.close()
+        self._pairs.close()
 
     def held(self, parts: Iterator[Pairs]) -> Pairs:
         """Return all pairs of a piece, if they fit into the memory."""
@@ -109,26 +106,19 @@ class SymmetricMatch:
         """Add all pairs of a piece."""
         if not len(pairs):
             return
-        number = len(self._ends)
+        number = self._pairs.parts + 1
         before = self._piece[pairs.second]
         self._shared[pairs.second[(before != 0) & (before != number)]] = True
         self._piece[pairs.second] = number
-        packed = np.empty(len(pairs), PAIR)
-        for name in PAIR.names or ():
-            packed[name] = getattr(pairs, name)
-        with room():
-            self._file.write(packed.tobytes())
-        self._ends.append(self._ends[-1] + len(pairs))
+        self._pairs.append(pairs)
 
     def decided(self) -> Iterator[Pairs]:
         """Yield the chosen pairs: of each piece, then those that hang together across pieces."""
-        with room():
-            self.close()
+        self._pairs.done()
         waiting: list[Pairs] = []
         rows = 0
-        for start, stop in zip(self._ends, self._ends[1:], strict=False):
-            packed = np.fromfile(self._pairs, PAIR, count=stop - start, offset=start * PAIR.itemsize)
-            pairs = Pairs(*(np.ascontiguousarray(packed[name]) for name in PAIR.names or ()))
+        for part in range(self._pairs.parts):
+            pairs = self._pairs.read(part)
             open_ended = hanging_together(pairs, np.asarray(self._shared[pairs.second]))
             yield self._choose(pairs[np.flatnonzero(~open_ended)])
             waiting.append(pairs[np.flatnonzero(open_ended)])

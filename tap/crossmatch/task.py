@@ -18,7 +18,7 @@ from tap.crossmatch.planning import planned
 from tap.crossmatch.result import POSITION_ANGLE, SEPARATION, kept_places, paired, pairs_batches, rows_batches
 from tap.crossmatch.sides import Side, SideRules, read_side
 from tap.crossmatch.stacks import greedy_among_stacks, stacked
-from tap.crossmatch.streaming import Piece, Sizes, each_matched, overflowing, pieces
+from tap.crossmatch.streaming import Piece, Sizes, each_matched, overflowing, pieces, sizes_for
 from tap.crossmatch.symmetric import SymmetricMatch, greedy
 from uws.tasks import Input, Output, Plan, Reference, SelectionFacts, Task, TaskContext, TaskOutput
 from vo.core.tables import Column, schema_of
@@ -175,7 +175,7 @@ def _from_both(
         context.info("radius", f"{shortened} rows have larger radii of their own than {parameters.radius:g} arcsec")
     context.progress(fraction=0.5, stage="matches")
     rule = parameters.rule(radii)
-    sizes = Sizes.within(context.memory, context.cores, rule.nearest)
+    sizes = sizes_for(first.rows + second.rows, rule.nearest, context)
     work = pieces(first.layers, second.layers, rule, sizes)
     match parameters.mode:
         case Mode.UNMATCHED:
@@ -269,15 +269,13 @@ def _from_index(
     side = _read(inputs["1"], inputs["1"].batches, rules, "1", context)
     _tell_side(side, context)
     context.progress(fraction=0.2, stage="looks up the pairs")
-    found = Found(inputs[PAIRS], side, parameters.rule(Radii.CONSTANT))
+    found = Found(inputs[PAIRS], side, parameters.rule(Radii.CONSTANT), context.scratch)
     kept = kept_places(second_columns(inputs[PAIRS].columns), parameters.columns_2, "COLUMNS_2")
     match parameters.mode:
         case Mode.ALL:
             yield from found.all(kept)
         case Mode.UNMATCHED:
-            found.drain()
-            yield from rows_batches(np.flatnonzero(~found.matched), side.kept)
+            yield from found.unmatched()
         case _:
-            chosen, rows = found.nearest(kept, context.scratch, context.memory // 2)
-            yield from pairs_batches(chosen, side.kept, rows)
+            yield from found.nearest(kept, context.memory // 2)
     context.count(found=int(np.count_nonzero(found.matched)))

@@ -17,7 +17,7 @@ from sqlalchemy import text
 from tests.conftest import wait_until
 from tests.uws.database import LIMITS, Database
 from uws.cleaning import Cleaner
-from uws.executor import JobContext, StoppedError
+from uws.executor import JobContext, Stop, StoppedError
 from uws.models import NO_FACTS, Facts, Job, Phase, Result
 from uws.queue import Queue
 from uws.undertaker import LEASE_SECONDS, machine
@@ -241,3 +241,15 @@ def test_a_process_that_is_gone_is_buried_at_once(database: Database, tmp_path: 
     with working(database, tmp_path, Executor()):
         wait_until(lambda: database.phase(near) is Phase.COMPLETED, "the job of the dead is done", LEASE_SECONDS)
         assert (database.phase(far), database.phase(alive)) == (Phase.EXECUTING, Phase.EXECUTING)
+
+
+def test_a_worker_that_lost_a_job_leaves_its_checkpoint_to_the_next(database: Database, tmp_path: Path) -> None:
+    files = FileStore(tmp_path)
+    job = database.leased()
+    late, next_one = JobContext(job, files, LIMITS), JobContext(job, files, LIMITS)
+    late.save_checkpoint(b"first")
+    late.stop(Stop.LOST)
+    next_one.save_checkpoint(b"second")
+    with pytest.raises(StoppedError):
+        late.save_checkpoint(b"third")
+    assert next_one.load_checkpoint() == b"second"

@@ -3,7 +3,8 @@
 The package knows no particular task; they come by the entry points ``vo.tasks``. To be read in this order:
 
 =========================  =============================================================================================
-`uws.tasks.declaration`    what a task is: the class that declares one, and what it is given while it runs
+`uws.tasks.declaration`    what a task is: the class that declares one
+`uws.tasks.given`          what it is given while it runs, and gives
 `uws.tasks.parameters`     from a client's strings to the declared model, and the model described
 `uws.tasks.recognition`    which columns of an input a task means
 `uws.tasks.selections`     what inputs are made of; who reads them is handed in
@@ -29,10 +30,8 @@ The package knows no particular task; they come by the entry points ``vo.tasks``
 from uws.tasks.declaration import (
     DEC,
     RA,
-    Input,
     Kind,
     Neighbours,
-    Output,
     Plan,
     Recovery,
     Reference,
@@ -40,13 +39,12 @@ from uws.tasks.declaration import (
     Rows,
     SelectionFacts,
     Task,
-    TaskContext,
     TaskInput,
     TaskOutput,
     TaskParameters,
-    in_order,
     parameter,
 )
+from uws.tasks.given import Input, Output, TaskContext, in_order
 
 __all__ = [
     "DEC",

@@ -18,8 +18,9 @@ from typing import Any
 import pyarrow as pa
 
 from uws.tasks.context import PipedContext, TaskBugError
-from uws.tasks.declaration import Input, Output, Task
+from uws.tasks.declaration import Task
 from uws.tasks.frames import FrameReader, FrameWriter, Normal
+from uws.tasks.given import Input, Output
 from uws.tasks.order import Order
 from uws.tasks.recognition import NOTHING
 from vo.core.errors import ParameterError, ServiceError, TableError
@@ -77,6 +78,7 @@ def _run(order: Order, context: PipedContext, told: FrameWriter, inputs: list[in
         if close is not None:
             close()
         context.close()
+        context.reporter.flush()  # whatever follows
     context.end()
 
 

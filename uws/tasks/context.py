@@ -9,10 +9,10 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
-from uws.tasks.declaration import Counts
 from uws.tasks.engines import ClusterExecutor, local_executor
-from uws.tasks.events import MAX_CHECKPOINT
+from uws.tasks.events import MAX_CHECKPOINT, MAX_NOTES, MAX_TEXT
 from uws.tasks.frames import FrameReader, FrameWriter
+from uws.tasks.given import Counts
 from uws.tasks.order import Order
 
 TELL_SECONDS = 0.2
@@ -46,7 +46,7 @@ class Reporter:
             if fraction is not None:
                 self._progress["fraction"] = float(fraction)
             if stage is not None:
-                self._progress["stage"] = stage
+                self._progress["stage"] = stage[:MAX_TEXT]
             self._soon()
 
     def count(self, counts: Counts) -> None:
@@ -133,6 +133,7 @@ class PipedContext:
         self.executor_is_local = not order.cluster
         self._files = order.files
         self._kept: set[str] = set()
+        self._noted: set[str] = set()
         self._told = told
         self._orders = orders
         self._executor: Executor | None = None
@@ -157,7 +158,11 @@ class PipedContext:
 
     def info(self, name: str, value: str) -> None:
         """Say a fact."""
-        self._told.write({"kind": "info", "name": str(name), "value": str(value)})
+        name = str(name)[:MAX_TEXT]
+        self._noted.add(name)
+        if len(self._noted) > MAX_NOTES:
+            raise TaskBugError(f"it says more than {MAX_NOTES} facts")
+        self._told.write({"kind": "info", "name": name, "value": str(value)[:MAX_TEXT]})
 
     def file(self, name: str) -> Path:
         """Return where a file is to be written."""

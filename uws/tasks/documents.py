@@ -59,7 +59,7 @@ class ParameterDocument(Document):
             default=facts.default,
             unit=facts.unit,
             ucd=facts.ucd,
-            choices=facts.choices,
+            choices=tuple(facts.choices),
             minimum=facts.least if facts.least_included else None,
             exclusive_minimum=None if facts.least_included else facts.least,
             maximum=facts.most if facts.most_included else None,

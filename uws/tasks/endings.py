@@ -10,6 +10,8 @@ from typing import Any
 import structlog
 
 from uws.tasks.order import Order
+from uws.tasks.run_folder import no_room
+from uws.xml import legal
 from vo.core import errors
 from vo.core.errors import LimitError, ParameterError, ServiceError, UnavailableError
 from vo.core.limits import mib
@@ -21,6 +23,8 @@ _CLASSES: dict[str, type[ServiceError]] = {
 }
 TERMINAL = frozenset({"done", "failed", "limit", "lost", "bug"})
 """Kinds of the frames after which a task tells nothing more."""
+MAX_WORDS = 20_000
+"""Most characters that are kept of an error, or of where it came from."""
 
 
 def of_limit(limit: str, order: Order, processes: int) -> LimitError:
@@ -37,7 +41,7 @@ def of_limit(limit: str, order: Order, processes: int) -> LimitError:
                 hint="Ask for less at a time. The service's operator sets the limit by VO_TASK_DISK.",
             )
         case "room":
-            return LimitError("There is no room left on the disk for temporary files.", hint="Try again later.")
+            return no_room()
         case _:
             return LimitError(f"The computation started more than {processes} processes, the most that one may have.")
 
@@ -106,4 +110,4 @@ def _raised(header: Mapping[str, Any]) -> ServiceError:
 
 def _text(header: Mapping[str, Any], name: str) -> str:
     value = header.get(name)
-    return value if isinstance(value, str) else ""
+    return legal(value[:MAX_WORDS]) if isinstance(value, str) else ""

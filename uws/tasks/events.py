@@ -10,13 +10,18 @@ from typing import Any, TypeAlias
 
 import pyarrow as pa
 
-from uws.tasks.declaration import Counts
 from uws.tasks.frames import FrameError
+from uws.tasks.given import Counts
+from uws.xml import legal
 
 MAX_CHECKPOINT = 16 * 2**20
 """Largest checkpoint in bytes."""
 MAX_TEXT = 10_000
 """Most characters of a fact or a stage that are kept."""
+MAX_NOTES = 100
+"""Most facts of one run, by their names."""
+MAX_COUNT = 2**53
+"""Largest number of items, which every reader of JSON has exactly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +105,7 @@ def counted(header: Mapping[str, Any]) -> Counted:
         Counts(
             _number(header.get("requested")),
             _number(header.get("found")),
-            {str(reason)[:MAX_TEXT]: _number(number) for reason, number in failed.items()},
+            {legal(reason): _number(number) for reason, number in failed.items()},
         )
     )
 
@@ -121,10 +126,10 @@ def _text(header: Mapping[str, Any], name: str) -> str:
     value = header.get(name)
     if not isinstance(value, str):
         raise FrameError(f"{name} is no text")
-    return value[:MAX_TEXT]
+    return legal(value[:MAX_TEXT])
 
 
 def _number(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
+    if not isinstance(value, int) or isinstance(value, bool) or abs(value) > MAX_COUNT:
         raise FrameError("a count that is no number")
     return value

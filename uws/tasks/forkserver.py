@@ -69,21 +69,34 @@ class ForkServer:
                 message, descriptors, _, _ = socket.recv_fds(self._connection, MAX_REQUEST, MAX_DESCRIPTORS)
                 if not message:
                     return
-                poll.register(self._fork(json.loads(message), descriptors), select.POLLIN)
+                born = self._fork(json.loads(message), descriptors)
+                if born is not None:
+                    poll.register(born, select.POLLIN)
             self._end_strays()
 
-    def _fork(self, request: dict[str, Any], descriptors: list[int]) -> int:
-        """Fork the keeper of a run, and tell the nursery by a descriptor of its process."""
+    def _fork(self, request: dict[str, Any], descriptors: list[int]) -> int | None:
+        """Fork the keeper of a run, and tell the nursery by a descriptor of its process; None if the machine is full.
+
+        That must not end this process, and with it the runs that there are.
+        """
         own = self._cell.own_processes
-        if own:
-            isolation.unshare(isolation.CLONE_NEWPID)
-        pid = os.fork()
-        if not pid:
-            ending(lambda: self._keep(request, descriptors))
-        if own:
-            isolation.return_to(self._own_processes, isolation.CLONE_NEWPID)
-        for descriptor in descriptors:
-            os.close(descriptor)
+        try:
+            if own:
+                isolation.unshare(isolation.CLONE_NEWPID)
+            try:
+                pid = os.fork()
+                if not pid:
+                    ending(lambda: self._keep(request, descriptors))
+            finally:
+                if own:
+                    isolation.return_to(self._own_processes, isolation.CLONE_NEWPID)
+        except OSError as error:
+            with suppress(BrokenPipeError):
+                self._connection.send(json.dumps({"full": str(error)}).encode())
+            return None
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
         process = os.pidfd_open(pid)
         self._keepers[process] = pid
         answer = json.dumps({"pid": pid, "whole": own}).encode()

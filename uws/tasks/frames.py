@@ -23,7 +23,8 @@ from vo.core.tables.writers.canonical import Canonical
 PIPE_SIZE = 2**20
 """Bytes that a pipe holds, the most that Linux gives to everybody."""
 MAX_HEADER = 2**20
-MAX_PAYLOAD = 2**30
+MAX_PAYLOAD = 2**28
+"""Bytes that whoever reads a frame holds in memory, whatever the sender may use."""
 BATCH_SIZE = 4 * 2**20
 """Bytes of Arrow data that are sent in one frame, unless a single row has more."""
 

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar
 
-import structlog
 from jinja2 import Environment
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -31,7 +30,6 @@ from uws.tasks.documents import (
     task_document,
     task_summary,
 )
-from uws.tasks.openapi import task_paths
 from uws.tasks.pages import Filled, TableNames, TaskPages, file_field
 from uws.tasks.planning import Planned, plan_run
 from uws.tasks.request import TaskRequest
@@ -61,8 +59,6 @@ OF_FORMS = frozenset({"ACTION", "PHASE"})
 """What forms send and runs do not know."""
 
 Result = TypeVar("Result")
-
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +115,7 @@ class TaskHandlers:
         scratch: ScratchBooks,
         checks: Sequence[Check],
     ) -> None:
-        self.tasks = TaskCatalogue(task for task in tasks if _is_sound(task, settings))
+        self.tasks = tasks
         self._rules = rules
         self._selections = selections
         self._settings = settings
@@ -307,18 +303,6 @@ class TaskHandlers:
 
     async def _call(self, call: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._threads.store, call)
-
-
-def _is_sound(task: Task[Any], settings: Settings) -> bool:
-    """Return whether a task's declaration can be told; one that cannot is not served and harms no other."""
-    try:
-        task_document(task, settings)
-        task_capabilities(task, settings)
-        task_paths([task], settings)
-    except Exception:  # it may be somebody else's, and wrong in any way
-        log.exception("task.broken", task=task.name)
-        return False
-    return True
 
 
 def _of_form(task: Task[Any], sent: Received) -> Received:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from uws.executor import JobContext
+from uws.executor import JobContext, Stop
 from uws.models import Facts, Job, Progress
 from uws.tasks.catalogue import service_of
 from uws.tasks.declaration import Recovery, Task
@@ -67,7 +67,7 @@ class TaskJobs:
         finally:
             order = [output.name for output in self._task.outputs]
             context.results.sort(key=lambda result: order.index(result.id))
-        if resumes:
+        if resumes and context.stopping is not Stop.LOST:  # then it is the next attempt's
             context.forget_checkpoint()
 
 
@@ -87,5 +87,5 @@ class _Report:
         self._context.save_checkpoint(state)
 
     def closing(self) -> None:
-        """Let the ends of results be written although the job was stopped."""
-        self._context.closing = True
+        """Let the ends of results be written although its time is over; a job that is stopped for else keeps none."""
+        self._context.closing = self._context.stopping in (None, Stop.TIME)

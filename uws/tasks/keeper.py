@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import stat
+import sys
 import time
 from collections.abc import Iterable
 from contextlib import suppress
@@ -15,6 +17,8 @@ LOOK_SECONDS = 0.1
 """Time between two looks at the memory."""
 DISK_SECONDS = 1.0
 """Time between two looks at the disk."""
+DEEPEST = 100
+"""Folders inside each other in which the task's files are looked for."""
 END_SECONDS = 5.0
 """What processes that have been killed have to be gone in."""
 
@@ -100,16 +104,17 @@ class Keeper:
         processes = descendants(self._own)
         if len(processes) > self._bounds.processes:
             return "processes"
-        files = shared_files() if self._bounds.own_shared_memory else 0
+        on_disk, in_memory = nameless_files(processes)
+        files = in_memory + (shared_files() if self._bounds.own_shared_memory else 0)
         if any(count(processes, files) <= self._bounds.memory for count in (quick_memory, exact_memory)):
-            return self._over_disk()
+            return self._over_disk(on_disk)
         return "memory"
 
-    def _over_disk(self) -> str | None:
+    def _over_disk(self, nameless: int) -> str | None:
         now = time.monotonic()
         if now - self._looked_at_disk > DISK_SECONDS:
             self._looked_at_disk = now
-            if disk_usage(self._folder) > self._bounds.disk:
+            if nameless + disk_usage(self._folder) > self._bounds.disk:
                 return "disk"
         return None
 
@@ -176,15 +181,39 @@ def exact_memory(processes: Iterable[int], files: int) -> int:
     return anonymous + max(shared, files)
 
 
-def disk_usage(folder: int) -> int:
-    """Return the bytes that files of an open folder take."""
+def disk_usage(folder: int, deepest: int = DEEPEST) -> int:
+    """Return the bytes that files of an open folder take; folders that are too deep to look into take all there are."""
+    if not deepest:
+        return sys.maxsize
     total = 0
-    with suppress(FileNotFoundError):
-        for _, folders, files, descriptor in os.fwalk(".", dir_fd=folder, onerror=None):
-            for name in (*folders, *files):
-                with suppress(FileNotFoundError):
-                    total += os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_blocks * 512
+    for name in os.listdir(folder):
+        with suppress(FileNotFoundError, NotADirectoryError):
+            found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+            total += found.st_blocks * 512
+            if stat.S_ISDIR(found.st_mode):
+                inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
+                try:
+                    total += disk_usage(inner, deepest - 1)
+                finally:
+                    os.close(inner)
     return total
+
+
+def nameless_files(processes: Iterable[int]) -> tuple[int, int]:
+    """Return what open files that have no name take of the disk and of the memory, which nothing else shows."""
+    on_disk: dict[tuple[int, int], int] = {}
+    in_memory: dict[tuple[int, int], int] = {}
+    shared = os.stat("/dev/shm").st_dev  # noqa: S108  # what is there is counted with it
+    for pid in processes:
+        with suppress(OSError):  # it has ended, or the kernel does not let us
+            for name in os.listdir(f"/proc/{pid}/fd"):
+                path = f"/proc/{pid}/fd/{name}"
+                with suppress(FileNotFoundError):
+                    found = os.stat(path)
+                    if stat.S_ISREG(found.st_mode) and not found.st_nlink and found.st_dev != shared:
+                        kind = in_memory if os.readlink(path).startswith("/memfd:") else on_disk
+                        kind[found.st_dev, found.st_ino] = found.st_blocks * 512
+    return sum(on_disk.values()), sum(in_memory.values())
 
 
 def _resident(pid: int) -> dict[str, int]:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,8 @@ READY_SECONDS = 120.0
 """How long a run waits for the modules to be imported."""
 AGAIN_SECONDS, MOST_SECONDS = 0.5, 30.0
 """Pause before a fork server that ended is started again; it doubles while the servers end before they are ready."""
+LOOK_SECONDS = 0.2
+"""Pause between two looks whether a run that waits for the modules is still wanted."""
 BIRTH_SECONDS = 30.0
 """How long a run's birth may take before the fork server is given up."""
 PATIENCE_SECONDS = 1.0
@@ -142,7 +144,9 @@ class Nursery:
         if thread is not None:
             thread.join()
 
-    def birth(self, request: dict[str, Any], descriptors: Sequence[int]) -> Born:
+    def birth(
+        self, request: dict[str, Any], descriptors: Sequence[int], stopped: Callable[[], bool] = lambda: False
+    ) -> Born:
         """Start a run.
 
         Parameters
@@ -151,14 +155,16 @@ class Nursery:
             As `uws.tasks.forkserver` reads it.
         descriptors : sequence of int
             The run's ends of its pipes, which stay open here.
+        stopped : callable, optional
+            Whether nobody waits for the run any more.
 
         Raises
         ------
         UnavailableError
-            If there is no fork server.
+            If there is no fork server, or it came too late.
         """
         for _ in range(2):
-            connection = self._ready()
+            connection = self._ready(stopped)
             with self._lock:
                 try:
                     socket.send_fds(connection, [json.dumps(request).encode()], list(descriptors))
@@ -176,10 +182,12 @@ class Nursery:
                     self._hang_up()
         raise UnavailableError("The process from which tasks are started has died.", hint="Try again later.")
 
-    def _ready(self) -> socket.socket:
+    def _ready(self, stopped: Callable[[], bool] = lambda: False) -> socket.socket:
         self.start()
+        end = time.monotonic() + READY_SECONDS
         with self._changed:
-            self._changed.wait_for(lambda: self._connection is not None or self._closing, READY_SECONDS)
+            while self._connection is None and not (self._closing or stopped() or time.monotonic() > end):
+                self._changed.wait(LOOK_SECONDS)
             if self._connection is None:
                 raise UnavailableError("Tasks cannot be started now.", hint="Try again later.")
             return self._connection

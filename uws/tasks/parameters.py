@@ -44,8 +44,8 @@ class ParameterFacts:
         What it means.
     unit, ucd : str, optional
         As declared.
-    choices : tuple of str
-        The values that it can have, where they are few.
+    choices : mapping of str to Any
+        The values that it can have, where they are few: as clients write them, and as the model has them.
     least, most : float, optional
         Ends of its range, and whether they belong to it.
     least_included, most_included : bool
@@ -63,7 +63,7 @@ class ParameterFacts:
     description: str
     unit: str | None
     ucd: str | None
-    choices: tuple[str, ...]
+    choices: Mapping[str, Any]
     least: float | None
     most: float | None
     least_included: bool
@@ -166,10 +166,10 @@ def _kind(annotation: Any) -> tuple[Any, bool]:
     return annotation, False
 
 
-def _choices(kind: Any) -> tuple[str, ...]:
+def _choices(kind: Any) -> dict[str, Any]:
     if isinstance(kind, type) and issubclass(kind, Enum):
-        return tuple(str(item.value) for item in kind)
-    return tuple(str(item) for item in typing.get_args(kind)) if typing.get_origin(kind) is typing.Literal else ()
+        return {written(item): item for item in kind}
+    return {written(item): item for item in typing.get_args(kind)} if typing.get_origin(kind) is typing.Literal else {}
 
 
 def _datatype(kind: Any) -> str:
@@ -183,12 +183,14 @@ def _value(facts: ParameterFacts, text: str) -> Any:
             raise ParameterError(facts.name, f"{text[:SHOWN]!r} is neither true nor false.", hint="Send true or false.")
         return _BOOLEANS[text.lower()]
     if facts.choices:
-        folded = {choice.lower(): choice for choice in facts.choices}
-        if text.lower() not in folded:
+        if text in facts.choices:
+            return facts.choices[text]
+        folded = [value for choice, value in facts.choices.items() if choice.lower() == text.lower()]
+        if len(folded) != 1:  # none, or two that differ only in their case, as bands do
             raise ParameterError(
                 facts.name, f"{text[:SHOWN]!r} cannot be chosen.", hint=f"Choose from {', '.join(facts.choices)}."
             )
-        return folded[text.lower()]
+        return folded[0]
     return text
 
 

@@ -25,6 +25,7 @@ from uws.tasks.frames import FrameError, FrameReader, FrameWriter, Normal, Trunc
 from uws.tasks.nursery import Born, Nursery
 from uws.tasks.order import Order
 from uws.tasks.run_folder import RunFolder
+from vo.core.errors import UnavailableError
 from vo.core.tables import TableStream
 
 __all__ = ["Order", "TaskProcess"]
@@ -103,7 +104,11 @@ class TaskProcess:
             self._check()
             if self._order.cluster:
                 connect(self._order.cluster)
-            descriptors = self._start()
+            try:
+                descriptors = self._start()
+            except UnavailableError:
+                self._check()
+                raise
             last = yield from self._read(descriptors)
             self._feeding.stop()
             if last != _RUBBISH:
@@ -152,7 +157,7 @@ class TaskProcess:
                 end, feeds[name] = make_pipe()
                 ours[f"input {name}"] = feeds[name]
                 theirs.append(end)
-            born = self._nursery.birth(self._request(), theirs)
+            born = self._nursery.birth(self._request(), theirs, lambda: self._cancelled)
         except BaseException:
             for descriptor in ours.values():
                 os.close(descriptor)

@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
+import itertools
 import os
-import shutil
+import secrets
 import stat
 import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
 
+import structlog
+
 from uws.tasks import isolation
 from uws.tasks.frames import FrameError
+from vo.core.errors import LimitError, UnavailableError
 
 PREFIX = "task-"
 YOUNG_SECONDS = 60.0
 """A folder that is just being made has no lock yet."""
 PRINTED = 4000
 """Bytes of what a task printed that are logged when it dies."""
+
+
+log = structlog.get_logger()
+
+
+def no_room() -> LimitError:
+    """Return the error of a run for whose files the disk has no room."""
+    return LimitError("There is no room left on the disk for temporary files.", hint="Try again later.")
 
 
 class RunFolder:
@@ -33,10 +46,30 @@ class RunFolder:
     ----------
     scratch : pathlib.Path
         Where it is made.
+
+    Raises
+    ------
+    LimitError
+        If the disk is full.
+    UnavailableError
+        If it cannot be made for another reason.
     """
 
     def __init__(self, scratch: Path) -> None:
-        made = Path(tempfile.mkdtemp(prefix=f".{PREFIX}", dir=scratch)).resolve()
+        self._lock = -1
+        self.path = scratch
+        try:
+            self._make(scratch)
+        except OSError as error:
+            if self.path != scratch:
+                self.remove()
+            log.error("task.folder", reason=str(error))
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise no_room() from error
+            raise UnavailableError("The folder for temporary files cannot be used.", hint="Try again later.") from error
+
+    def _make(self, scratch: Path) -> None:
+        self.path = made = Path(tempfile.mkdtemp(prefix=f".{PREFIX}", dir=scratch)).resolve()
         # Whoever holds the lock lives; it gets the name that the sweep looks for when it has it.
         self._lock = os.open(made, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         fcntl.flock(self._lock, fcntl.LOCK_EX)
@@ -79,10 +112,39 @@ class RunFolder:
 
     def remove(self) -> None:
         """Remove all of it."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        remove_folder(self.path)
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
+
+
+def remove_folder(path: Path) -> None:
+    """Remove a folder that a task has filled, however deep it is and whomever it is closed to; or as much as goes.
+
+    Nothing here goes as deep as the folder is: inner folders are moved to its top before they are removed.
+    """
+    with suppress(OSError):
+        top = _opened(str(path))
+        try:
+            numbers = itertools.count()
+            prefix = secrets.token_hex(8)
+            while names := os.listdir(top):
+                for name in names:
+                    if _unlinked(name, top):
+                        continue
+                    folder = _opened(name, top)
+                    try:
+                        for inner in os.listdir(folder):
+                            if not _unlinked(inner, folder):
+                                os.close(_opened(inner, folder))  # only one that is open to its owner can be moved
+                                new = f"{prefix}-{next(numbers)}"
+                                os.rename(inner, new, src_dir_fd=folder, dst_dir_fd=top)
+                    finally:
+                        os.close(folder)
+                    os.rmdir(name, dir_fd=top)
+        finally:
+            os.close(top)
+        path.rmdir()
 
 
 def sweep_folders(scratch: Path) -> int:
@@ -97,10 +159,28 @@ def sweep_folders(scratch: Path) -> int:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             young = path.name.startswith(".") and time.time() - os.fstat(lock).st_mtime < YOUNG_SECONDS
             if not young:
-                shutil.rmtree(path, ignore_errors=True)
+                remove_folder(path)
                 swept += 1
         except BlockingIOError:  # its run lives
             continue
         finally:
             os.close(lock)
     return swept
+
+
+def _unlinked(name: str, folder: int) -> bool:
+    """Remove what is no folder; return whether it was none."""
+    if stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+        return False
+    os.unlink(name, dir_fd=folder)
+    return True
+
+
+def _opened(name: str, folder: int | None = None) -> int:
+    """Open a folder, and have its owner, who we are if not root, go into it."""
+    found = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
+    try:
+        os.chmod(f"/proc/self/fd/{found}", 0o700)
+        return os.open(f"/proc/self/fd/{found}", os.O_RDONLY | os.O_DIRECTORY)
+    finally:
+        os.close(found)

@@ -13,8 +13,9 @@ from typing import Any, Protocol
 import structlog
 
 from uws.models import Facts, Progress
-from uws.tasks.declaration import Counts, Neighbours, Plan
-from uws.tasks.events import Counted, Event, Finished, Made, Noted, Progressed, Saved
+from uws.tasks.declaration import Neighbours, Plan
+from uws.tasks.events import MAX_NOTES, Counted, Event, Finished, Made, Noted, Progressed, Saved
+from uws.tasks.given import Counts
 from uws.tasks.nursery import Nursery
 from uws.tasks.order import Order
 from uws.tasks.outputs import Outputs, Store
@@ -23,6 +24,7 @@ from uws.tasks.planning import Planned, plan_run
 from uws.tasks.process import TaskProcess
 from uws.tasks.request import TaskRequest
 from uws.tasks.selections import OpenSelections, Selections
+from vo.core import metrics
 from vo.core.callers import Caller
 from vo.core.errors import ForbiddenError, ServiceError
 from vo.core.settings import Settings
@@ -203,11 +205,13 @@ class TaskRun:
             process.cancel()
 
     def _log(self) -> None:
+        outcome = "abandoned" if self._cancelled.is_set() else self._outcome
+        metrics.TASK_RUNS.labels(self._request.task.name, outcome).inc()
         log.info(
             "task.run",
             job=self._label,
             task=self._request.task.name,
-            outcome="abandoned" if self._cancelled.is_set() else self._outcome,
+            outcome=outcome,
             rows=self._rows,
             seconds=round(time.perf_counter() - self._begun, 4),
             planned=self._plan.seconds,
@@ -243,7 +247,7 @@ class TaskRun:
                 )
             case Counted(counts):
                 self._counts = self._counts.plus(counts)
-            case Noted(name, value):
+            case Noted(name, value) if name in self._notes or len(self._notes) < MAX_NOTES:
                 self._notes[name] = value
             case Saved(state):
                 self._report.save(state)

@@ -14,17 +14,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from uws.tasks.declaration import (
-    Counts,
-    Input,
-    InputPlan,
-    Neighbours,
-    Output,
-    Plan,
-    SelectionFacts,
-    Task,
-    TaskParameters,
-)
+from uws.tasks.declaration import InputPlan, Neighbours, Plan, SelectionFacts, Task, TaskParameters
+from uws.tasks.given import Counts, Input, Output
 from uws.tasks.recognition import recognise
 from vo.core.tables import columns_of, schema_of
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from sqlalchemy import Engine
 
@@ -73,10 +74,14 @@ def task_parts(
 
 
 def hidden(settings: Settings) -> list[Path]:
-    """Return the folders that no task may see: ours, and where PostgreSQL's sockets are."""
-    results = Path(settings.results_location)
-    folders = [settings.home, settings.scratch_folder, Path("/run/postgresql"), Path("/var/run/postgresql")]
-    return [*folders, *([results] if results.is_absolute() else [])]
+    """Return the folders and files that no task may see: ours, and where PostgreSQL's sockets are."""
+    found = [settings.home, settings.scratch_folder, Path("/run/postgresql"), Path("/var/run/postgresql")]
+    location = urlsplit(settings.results_location)
+    if location.scheme in ("", "file"):
+        found.append(Path(unquote(location.path) if location.scheme else settings.results_location).absolute())
+    if settings.log_path is not None:  # it names jobs, whose ids are all that protects them
+        found.append(settings.log_path.absolute())
+    return found
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -27,7 +28,7 @@ from vo.cli.showing import SHOWN, Show, destination, format_of, out, printable, 
 from vo.cli.tasks import check
 from vo.cli.uploads import uploads_of
 from vo.core.dali.parameters import Parameters, requested_format
-from vo.core.errors import UsageError
+from vo.core.errors import ServiceError, UsageError
 
 PATIENCE = 2.0
 """Seconds after which a run is told of where nobody looks."""
@@ -98,6 +99,10 @@ def run(
                     raise
                 console.print("Stopped.")
                 raise Exit(130) from None
+            except ServiceError:
+                if begun is not None and begun.again:  # such as a disk that is full
+                    console.print(f"The run is not lost: {begun.again}", soft_wrap=True, markup=False)
+                raise
         if detach:
             out.print(begun.again, soft_wrap=True, markup=False)
             return
@@ -134,6 +139,8 @@ def wish_of(
     place = None if output is None else Path(output)
     if place is not None and place.exists() and not folder and not force:
         raise UsageError(f"{place} is there already.", hint="Give another name, or --force.")
+    if place is not None and not folder and not os.access(place.parent, os.W_OK):
+        raise UsageError(f"{place} cannot be written: {place.parent} is no folder that may be written to.")
     tables = uploads_of(uploads)
     pairs += [("UPLOAD", tables.parameter)] if tables.parameter else []
     pairs += [("MAXREC", str(maxrec))] if maxrec is not None else []
@@ -279,7 +286,7 @@ def _tell(begun: Run, job: Job, made: Made, seconds: float) -> None:
         console.print(Text(f"{number:,} failed: {printable(reason)}", "yellow"), soft_wrap=True)
     if made.cells is not None or made.files:
         counts = counts_of(replace(job, facts=replace(job.facts, failed={})))
-        words = [*counts, *(f"{name} {printable(value)}" for name, value in job.facts.notes)]
+        words = [*counts, *(f"{printable(name)}: {printable(value)}" for name, value in job.facts.notes)]
         if words:
             console.print(Text(", ".join(words), "dim"), soft_wrap=True)
     left = ", ".join(result.id for result in made.left)

@@ -89,15 +89,18 @@ def destination(output: Path | None) -> Iterator[BinaryIO]:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
-    part = output.with_name(f".{output.name}.part")
+    replaced = output.is_file() or not output.exists()  # what is something else, such as /dev/null, stays what it is
+    part = output.with_name(f".{output.name}.part") if replaced else output
     try:
         with part.open("wb") as stream:
             yield stream
-        part.replace(output)
+        if replaced:
+            part.replace(output)
     except OSError as error:
         raise UsageError(f"{output} cannot be written: {error.strerror or error}.") from None
     finally:
-        part.unlink(missing_ok=True)
+        if replaced:
+            part.unlink(missing_ok=True)
 
 
 def show_cells(cells: Cells, seconds: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from typing import TypeVar
 
@@ -106,7 +107,7 @@ def show(name: str, url: str | None) -> None:
             unit = f" [{column.unit}]" if column.unit else ""
             out.print(Text(f"    {column.name}{unit} {printable(column.description or '')}"), soft_wrap=True)
     for example in task.sample_parameters:
-        words = " ".join(f'{key}="{value}"' if " " in value else f"{key}={value}" for key, value in example.items())
+        words = shlex.join(f"{key}={value}" for key, value in example.items())
         out.print(Text(f"\nExample: vo run {task.name} {printable(words)}"), soft_wrap=True)
     for reference in task.references:
         out.print(Text(f"See {printable(reference.title)}: {printable(reference.url)}"), soft_wrap=True)

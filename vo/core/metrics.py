@@ -33,6 +33,7 @@ REQUEST_SECONDS = Histogram(
 QUERIES = Counter("vo_tap_queries_total", "ADQL queries by outcome", ["outcome"])
 QUERY_ROWS = Counter("vo_tap_rows_total", "Rows sent in query results")
 QUERY_BYTES = Counter("vo_tap_bytes_total", "Bytes sent in query results")
+TASK_RUNS = Counter("vo_task_runs_total", "Runs of tasks by outcome", ["task", "outcome"])
 RUNNING = Gauge("vo_tap_queries_running", "Queries that run now", multiprocess_mode="livesum")
 CATALOGUE_VERSION = Gauge(
     "vo_catalogue_version", "Oldest catalogue version that a process holds", multiprocess_mode="livemin"

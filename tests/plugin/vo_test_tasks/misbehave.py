@@ -9,6 +9,7 @@ import socket
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -53,7 +54,10 @@ class Mode(StrEnum):
     SHARED_MEMORY = "shared-memory"
     MEMORY_OF_CHUNKS = "memory-of-chunks"
     MEMORY_ERROR = "memory-error"
+    NAMELESS_MEMORY = "nameless-memory"
     DISK = "disk"
+    NAMELESS_DISK = "nameless-disk"
+    DEEP = "deep"
     CRASH = "crash"
     EXIT = "exit"
     RAISE = "raise"
@@ -81,6 +85,8 @@ class Mode(StrEnum):
     CHUNK_FAILS = "chunk-fails"
     PARTIAL = "partial"
     PROGRESS = "progress"
+    STRANGE_WORDS = "strange-words"
+    MANY_WORDS = "many-words"
     FILE = "file"
     LINK = "link"
     BIG_BATCHES = "big-batches"
@@ -233,6 +239,32 @@ def _disk(_inputs: Mapping[str, Input], parameters: MisbehaveParameters, context
         if number < 0:
             yield made(0, 1)
     time.sleep(parameters.seconds)
+
+
+def _nameless(make: Callable[[], int]) -> Deed:
+    def deed(_inputs: Mapping[str, Input], parameters: MisbehaveParameters, context: TaskContext) -> Rows:
+        held = [make() for _ in range(40)]
+        for descriptor in held:
+            for _ in range(10):
+                os.write(descriptor, bytes(2**20))
+        time.sleep(parameters.seconds)
+        yield made(0, len(held))
+
+    return deed
+
+
+def _without_name() -> int:
+    descriptor, path = tempfile.mkstemp()
+    os.unlink(path)
+    return descriptor
+
+
+def _deep(_inputs: Mapping[str, Input], parameters: MisbehaveParameters, context: TaskContext) -> Rows:
+    for _ in range(3000):
+        os.mkdir("folder")
+        os.chdir("folder")
+    time.sleep(parameters.seconds)
+    yield made(0, 1)
 
 
 def _crash(_inputs: Mapping[str, Input], parameters: MisbehaveParameters, context: TaskContext) -> Rows:
@@ -425,6 +457,24 @@ def _progress(_inputs: Mapping[str, Input], parameters: MisbehaveParameters, con
     yield made(0, 1)
 
 
+def _strange_words(_inputs: Mapping[str, Input], parameters: MisbehaveParameters, context: TaskContext) -> Rows:
+    """Say what neither the database nor XML can hold."""
+    context.progress(stage="a\0stage")
+    context.info("half", "a \ud800")
+    context.count(failed={"no\0thing": 1})
+    yield made(0, 100)
+    time.sleep(parameters.seconds)
+    raise UsageError("It is\0wrong.")
+
+
+def _many_words(_inputs: Mapping[str, Input], parameters: MisbehaveParameters, context: TaskContext) -> Rows:
+    for number in range(parameters.rows):
+        context.count(failed={f"{number} is too small": 1})
+    yield made(0, 1)
+    for number in range(parameters.rows):
+        context.info(f"name {number}", "value")
+
+
 def _file(_inputs: Mapping[str, Input], parameters: MisbehaveParameters, context: TaskContext) -> Rows:
     context.file("diary").write_text("a day like any other")
     yield made(0, 1)
@@ -471,7 +521,10 @@ _DEEDS: dict[Mode, Deed] = {
     Mode.SHARED_MEMORY: _shared_memory,
     Mode.MEMORY_OF_CHUNKS: _memory_of_chunks,
     Mode.MEMORY_ERROR: _memory_error,
+    Mode.NAMELESS_MEMORY: _nameless(lambda: os.memfd_create("held")),
     Mode.DISK: _disk,
+    Mode.NAMELESS_DISK: _nameless(_without_name),
+    Mode.DEEP: _deep,
     Mode.CRASH: _crash,
     Mode.EXIT: _exit,
     Mode.RAISE: _raise,
@@ -499,6 +552,8 @@ _DEEDS: dict[Mode, Deed] = {
     Mode.CHUNK_FAILS: _chunked("fail"),
     Mode.PARTIAL: _partial,
     Mode.PROGRESS: _progress,
+    Mode.STRANGE_WORDS: _strange_words,
+    Mode.MANY_WORDS: _many_words,
     Mode.FILE: _file,
     Mode.LINK: _link,
     Mode.BIG_BATCHES: _big_batches,

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from tap.crossmatch import neighbours as neighbours_of_the_index
+from tap.crossmatch import pairs
 from tap.crossmatch.neighbours import PAIRS
 from tap.crossmatch.parameters import INPUTS, CrossmatchParameters, Engine, Mode
 from tap.crossmatch.separations import chord, vectors
+from tap.crossmatch.streaming import in_processes
 from tap.crossmatch.task import Crossmatch
-from tests.tap.crossmatch.brute_force import Pair, expected, match, pairs_of, table
+from tests.tap.crossmatch.brute_force import Pair, expected, match, pairs_of, table, tiny_pieces
 from uws.tasks import Input, Neighbours, Plan, Rows, SelectionFacts
 from uws.tasks.catalogue import TaskCatalogue
 from uws.tasks.parameters import read_parameters
@@ -326,6 +331,42 @@ def _by_index(first: pa.Table, second: pa.Table, parameters: CrossmatchParameter
         return [(row, row) for part in rows for row in part]
     others = [batch.columns[names.index("id_2")].to_pylist() for batch in made]
     return [pair for one, other in zip(rows, others, strict=True) for pair in zip(one, other, strict=True)]
+
+
+def test_more_pairs_of_the_index_than_fit_into_the_memory(tmp_path: Path) -> None:
+    generator = np.random.default_rng(12)
+    first, second = (table([*zip(*generator.normal(0, 0.1, (2, 300)).tolist(), strict=True)]) for _ in range(2))
+    parameters = CrossmatchParameters(radius=100, mode=Mode.NEAREST, k=20)
+    with tiny_pieces(), patch.object(neighbours_of_the_index, "PAIR_BYTES", 2**31), patch.object(pairs, "GROUP", 2):
+        found = _by_index(first, second, parameters, tmp_path)
+    assert len(found) > 1000
+    assert [one for one, _ in found] == sorted(one for one, _ in found)
+    assert sorted(found) == expected(first, second, parameters)
+
+
+def test_what_no_position_can_be_has_no_pairs_of_the_index(tmp_path: Path) -> None:
+    """The database takes a right ascension of 1e300 for some place, too."""
+    first, second = table([(1.0, 1.0), (1e300, 2.0)]), table([(math.fmod(1e300, 360.0), 2.0), (1.0, 1.0)])
+    assert _by_index(first, second, CrossmatchParameters(), tmp_path) == [(0, 1)]
+
+
+def test_a_long_text_in_many_pairs_does_not_fill_the_memory(tmp_path: Path) -> None:
+    first = table([(10.0, 20.0)] * 300)
+    second = table([(10.0, 20.0), *[(50.0, 0.0)] * 3000])
+    second = second.append_column("text", pa.array(["x" * 2**20, *["y"] * 3000]))
+    made = Crossmatch().run(_inputs(first, second), CrossmatchParameters(), InlineContext(tmp_path))
+    sizes = [batch.nbytes for batch in made if isinstance(batch, pa.RecordBatch)]
+    assert sum(sizes) > 300 * 2**20
+    assert max(sizes) < 40 * 2**20
+
+
+@pytest.mark.parametrize(
+    ("memory", "cores", "several"), [(2**31, 2, True), (2**28, 2, False), (2**31, 64, False), (2**31, 1, False)]
+)
+def test_only_processes_that_fit_into_the_memory(tmp_path: Path, memory: int, cores: int, several: bool) -> None:
+    context = InlineContext(tmp_path, memory=memory, cores=cores)
+    assert in_processes(10**9, context) is several
+    assert not in_processes(10**5, context)
 
 
 def test_a_first_side_that_changed_is_noticed(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -29,6 +30,10 @@ class OfAnInput(TaskParameters):
     ra: int = parameter(1, description="x")
 
 
+class Commas(TaskParameters):
+    rounds: tuple[Literal["a,b", "c"], ...] = parameter(("c",), description="x")
+
+
 @pytest.mark.parametrize(
     ("attributes", "words"),
     [
@@ -37,6 +42,12 @@ class OfAnInput(TaskParameters):
         ({"parameters": OfAnInput}, "the same name: RA"),
         ({"outputs": (TaskOutput("a.png", "a", media_type="image/png"),)}, "not a table"),
         ({"inputs": (TaskInput("1", "a"), TaskInput("1", "b"))}, "the same name: QUERY_1, TABLE_1"),
+        ({"outputs": (TaskOutput("a", "x"), TaskOutput("a", "y"))}, "'a' is no name for an output"),
+        ({"outputs": (TaskOutput("a", "x"), TaskOutput("b/c", "y", "text/plain"))}, "'b/c' is no name"),
+        ({"parameters": Commas}, "ROUNDS have commas"),
+        ({"examples": ({"ROUND": "3"},)}, "does not: ROUND"),
+        ({"examples": ({"ROUNDS": "some"},)}, "cannot be described: .*some"),
+        ({"title": "No XML can hold \x00"}, "cannot be described"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )

@@ -18,8 +18,9 @@ from tests.conftest import make_home, wait_until
 from tests.uws.tasks.processes import PLUGIN, offspring, order, ran, said, state, warm_nursery
 from tests.uws.tasks.worker import last_lines, next_line, start, variables
 from uws.tasks.nursery import Nursery
+from vo.app.tasks import hidden as hidden_folders
 from vo.core.errors import ServiceError
-from vo.core.settings import Settings
+from vo.core.settings import Settings, load_settings
 
 GONE = "The task failed in a way that it should not"
 
@@ -74,6 +75,20 @@ def test_files_outside_cannot_be_read(nursery: Nursery, hidden: Path, tmp_path: 
     for path in (hidden / "secret", mine, Path("/etc/shadow"), Path("/proc/1/environ")):
         with pytest.raises(ServiceError, match=GONE):
             ran(nursery, order("read-files", target=path), tmp_path)
+
+
+def test_what_is_ours_is_hidden_wherever_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for results, folder in (
+        ("results", tmp_path / "results"),
+        ("/data/results", Path("/data/results")),
+        ("file:///data/my%20results", Path("/data/my results")),
+    ):
+        settings = load_settings(home=tmp_path / "home", results=results, scratch="scratch", log_file="/data/vo.log")
+        found = {path.absolute() for path in hidden_folders(settings)}
+        assert {tmp_path / "home", folder, tmp_path / "scratch", Path("/data/vo.log")} <= found
+    remote = hidden_folders(load_settings(home=tmp_path / "home", results="s3://bucket/data"))
+    assert not [path for path in remote if "bucket" in str(path)]
 
 
 def test_files_can_be_written_in_the_scratch_folder_alone(nursery: Nursery, hidden: Path, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import pytest
 from tests.conftest import wait_until
 from tests.tap.asking import FORM, LEAK, Answer, ask
 from tests.uws.processes import JobService, alive, kill
-from uws.tasks.declaration import Counts
+from uws.tasks.given import Counts
 
 PLUGIN = Path(__file__).resolve().parents[2] / "plugin"
 CALLERS = ("192.0.2.1", "192.0.2.2", "192.0.2.3")
@@ -107,6 +107,7 @@ def test_a_task_of_another_distribution(service: TaskService) -> None:
         len(known), 0, min(known), max(known), sum(known) / len(known)
     ]  # fmt: skip
     assert "task.run" in (service.home / "log" / "vo.log").read_text()
+    assert 'vo_task_runs_total{outcome="completed",task="column-statistics"}' in ask(service, "/metrics").text
 
 
 def test_results_several_and_counts(service: TaskService) -> None:
@@ -164,6 +165,15 @@ def test_a_failure_keeps_what_was_made(service: TaskService) -> None:
     assert 'remark="incomplete, 250 rows: It cannot be done."' in document
     assert b'value="ERROR"' in service.answer(job).body
     assert service.answer(job, "diary").status == 404
+
+
+def test_words_that_the_database_cannot_hold_harm_nobody(service: TaskService) -> None:
+    lasting = service.run("misbehave", MODE="strange-words", SECONDS="600")
+    wait_until(lambda: "a\ufffdstage" in service.document(lasting), "its worker tells that it lives, and how far it is")
+    ask(service, lasting, method="DELETE")
+    job = service.run("misbehave", MODE="strange-words")
+    assert service.ends(job) == "ERROR"
+    assert "It is\ufffdwrong." in service.document(job)
 
 
 @pytest.mark.parametrize(

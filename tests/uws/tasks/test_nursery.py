@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import wait_until
-from tests.uws.tasks.processes import installed, order, ran, state, table, warm_nursery
+from tests.uws.tasks.processes import installed, order, ran, running, state, table, warm_nursery
 from tests.uws.tasks.worker import variables
+from uws.executor import StoppedError
 from uws.tasks.nursery import Nursery
 from vo.core.errors import UnavailableError
 
@@ -32,8 +33,25 @@ def test_starting_takes_no_time_and_the_first_run_waits(tmp_path: Path) -> None:
         nursery = Nursery(["vo_test_tasks.misbehave"])
         begun = time.monotonic()
         nursery.start()
-        assert time.monotonic() - begun < 0.1
+        assert time.monotonic() - begun < 0.5
         assert table(ran(nursery, order("none"), tmp_path)).num_rows == 1000
+        nursery.close()
+
+
+def test_a_run_that_waits_for_the_modules_can_be_cancelled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "slow_to_import.py").write_text("import time\ntime.sleep(600)\n")
+    (tmp_path / "scratch").mkdir()
+    with installed():
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+        nursery = Nursery(["slow_to_import"])
+        with running(nursery, order("none"), tmp_path / "scratch") as process:
+            cancelling = threading.Timer(0.5, process.cancel)
+            cancelling.start()
+            begun = time.monotonic()
+            with pytest.raises(StoppedError):
+                next(process.events())
+            assert time.monotonic() - begun < 10
+            cancelling.join()
         nursery.close()
 
 

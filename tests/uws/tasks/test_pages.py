@@ -88,7 +88,7 @@ def test_every_field_has_a_name_for_people() -> None:
 
 
 class Chosen(ShiftParameters):
-    filters: tuple[Literal["g", "bp", "rp"], ...] = parameter(("g", "rp"), description="Which filters.")
+    filters: tuple[Literal["g", "bp", "rp", "G"], ...] = parameter(("g", "rp"), description="Which filters.")
     kind: Literal["a", "b"] = parameter(..., description="Which kind.")
 
 
@@ -102,6 +102,7 @@ def test_several_choices_are_boxes() -> None:
 
     assert checked(Filled()) == ["g", "rp"]
     assert checked(Filled(Parameters([("FILTERS", "BP"), ("filters", "rp,")]))) == ["bp", "rp"]
+    assert checked(filled(FILTERS="G")) == ["G"]
     assert page(task=Choosing()).xpath("//select[@name='KIND']/option/@value") == [""]
 
 

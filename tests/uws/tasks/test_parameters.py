@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from enum import IntEnum
+from typing import Literal
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.uws.tasks.declared import Shift, ShiftParameters
+from uws.tasks import TaskParameters, parameter
 from uws.tasks.parameters import describe, read_parameters
 from uws.tasks.request import TaskRequest
 from vo.core.dali.parameters import Parameters
@@ -32,6 +36,33 @@ def test_names_in_any_case_and_defaults() -> None:
 
 def test_lists_repeated_and_with_commas() -> None:
     assert read(("BANDS", "g, bp"), ("bands", "rp"), ("BANDS", "g")).bands == ("g", "bp", "rp")
+
+
+class Turn(IntEnum):
+    LEFT = -1
+    RIGHT = 1
+
+
+class Choices(TaskParameters):
+    band: Literal["r", "R", "z"] = parameter("r", description="x")
+    count: Literal[1, 2] = parameter(1, description="x")
+    turns: tuple[Turn, ...] = parameter((Turn.LEFT,), description="x")
+
+
+def test_choices_are_not_only_texts() -> None:
+    def chosen(*pairs: tuple[str, str]) -> TaskParameters:
+        return read_parameters(Choices, Parameters(pairs))
+
+    assert chosen() == Choices(band="r", count=1, turns=(Turn.LEFT,))
+    assert chosen(("BAND", "R"), ("COUNT", "2"), ("TURNS", "1,-1")) == Choices(
+        band="R", count=2, turns=(Turn.RIGHT, Turn.LEFT)
+    )
+    assert chosen(("BAND", "Z")) == Choices(band="z")
+    assert [(each.default, tuple(each.choices)) for each in describe(Choices)] == [
+        ("r", ("r", "R", "z")),
+        ("1", ("1", "2")),
+        ("-1", ("-1", "1")),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -77,7 +108,7 @@ def test_described() -> None:
     by, mode, bands, rounds, strict, limit = describe(ShiftParameters)
     assert (by.name, by.datatype, by.unit, by.ucd, by.default) == ("BY", "double", "arcsec", "pos.angDistance", "1.5")
     assert (by.range, by.examples, by.required) == ("more than 0, at most 3600", ("2",), False)
-    assert (mode.choices, mode.default) == (("north", "south"), "north")
+    assert (tuple(mode.choices), mode.default) == (("north", "south"), "north")
     assert (bands.repeated, rounds.required, rounds.range) == (True, True, "at least 1")
     assert (strict.datatype, strict.default, limit.default, limit.unit) == ("boolean", "false", None, "deg")
 

@@ -29,6 +29,7 @@ from tests.uws.tasks.processes import (
 )
 from uws.executor import StoppedError
 from uws.tasks.events import Counted, Event, Finished, Made, Noted, Progressed, Saved
+from uws.tasks.given import Counts
 from uws.tasks.nursery import Nursery
 from vo.core.errors import LimitError, ParameterError, QueryError, ServiceError, UnavailableError, UsageError
 from vo.core.tables import TableStream
@@ -164,15 +165,43 @@ def test_a_process_that_is_killed_from_outside_can_be_tried_again(nursery: Nurse
         ran(nursery, order("chunk-crash", cores=2), tmp_path)
 
 
-@pytest.mark.parametrize("mode", ["memory", "shared-memory", "memory-of-chunks", "memory-error"])
+@pytest.mark.parametrize("mode", ["memory", "shared-memory", "nameless-memory", "memory-of-chunks", "memory-error"])
 def test_memory_is_limited(nursery: Nursery, tmp_path: Path, mode: str) -> None:
     with pytest.raises(LimitError, match=r"more than 300 MiB of memory.*VO_TASK_MEMORY"):
-        ran(nursery, order(mode, memory=300 * MIB, disk=2**30, cores=2), tmp_path)
+        ran(nursery, order(mode, memory=300 * MIB, disk=2**30, cores=2, seconds=60), tmp_path)
 
 
-def test_disk_is_limited(nursery: Nursery, tmp_path: Path) -> None:
+@pytest.mark.parametrize("mode", ["disk", "nameless-disk", "deep"])
+def test_disk_is_limited(nursery: Nursery, tmp_path: Path, mode: str) -> None:
     with pytest.raises(LimitError, match=r"more than 20 MiB of disk.*VO_TASK_DISK"):
-        ran(nursery, order("disk", disk=20 * MIB, seconds=60), tmp_path)
+        ran(nursery, order(mode, disk=20 * MIB, seconds=60), tmp_path)
+
+
+def test_words_are_such_as_can_be_stored(nursery: Nursery, tmp_path: Path) -> None:
+    told: list[Event] = []
+    with (
+        running(nursery, order("strange-words"), tmp_path) as process,
+        pytest.raises(UsageError, match="is\ufffdwrong"),
+    ):
+        told.extend(process.events())  # what comes before the error as well
+    assert Progressed(None, "a\ufffdstage") in told
+    assert Noted("half", "a \ufffd") in told
+    assert [event.counts.failed for event in told if isinstance(event, Counted)] == [{"no\ufffdthing": 1}]
+
+
+def test_words_are_not_endless(nursery: Nursery, tmp_path: Path) -> None:
+    told: list[Event] = []
+    with (
+        running(nursery, order("many-words", rows=10_000), tmp_path) as process,
+        pytest.raises(ServiceError, match="more than 100 facts"),
+    ):
+        told.extend(process.events())
+    assert len([event for event in told if isinstance(event, Noted)]) == 100
+    counts = Counts()
+    for event in told:
+        counts = counts.plus(event.counts) if isinstance(event, Counted) else counts
+    assert (len(counts.failed), sum(counts.failed.values())) == (101, 10_000)
+    assert counts.failed["other reasons"] == 9900
 
 
 def test_processes_are_limited(nursery: Nursery, tmp_path: Path) -> None:

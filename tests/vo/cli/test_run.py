@@ -86,6 +86,20 @@ def test_files_and_their_formats(service: Service, where: str, tmp_path: Path) -
 
 
 @WHERE
+def test_a_result_that_cannot_be_written_is_not_lost(service: Service, where: str) -> None:
+    words = ["run", "misbehave", "rows=3", "-o", "/dev/full", "--force", *options(service, where)]
+    failed = service.vo(*words, check=False)
+    assert (failed.returncode, "/dev/full cannot be written: No space left" in failed.stderr) == (1, True)
+    assert Path("/dev/full").is_char_device()
+    back = re.findall(r"The run is not lost: (.+)", failed.stderr)
+    assert len(back) == (where != "local")
+    if where == "job":
+        job = back[0].rpartition(" ")[2]
+        assert service.vo("jobs", "fetch", job, "-o", "-").stdout
+        service.vo("jobs", "delete", job)
+
+
+@WHERE
 def test_uploads(service: Service, where: str, tmp_path: Path) -> None:
     Table({"flux": [1.0, 2.0, 6.0], "name": ["a", "b", "c"]}).write(tmp_path / "stars.fits")
     sent = ["--upload", f"stars={tmp_path / 'stars.fits'}", *options(service, where)]
@@ -178,6 +192,7 @@ def test_what_is_wrong_is_told_before_anything_is_sent(service: Service) -> None
         (["misbehave", "ROWS=-3"], "ROWS: '-3': input should be greater than or equal to 0"),
         (["misbehave", "rows"], "'rows' is not PARAMETER=VALUE."),
         (["nothing"], "There is no task 'nothing'."),
+        (["misbehave", "-o", "/nowhere/a.fits"], "/nowhere is no folder that may be written to"),
         (["misbehave", "--local", "--detach"], "--local cannot go with --detach."),
         (["misbehave", "--url", "ftp://example.org"], "is not the address of a service"),
         (["misbehave", "--url", "http://127.0.0.1:9"], "127.0.0.1:9 cannot be asked"),

@@ -235,6 +235,8 @@ class MultipartReader:
         if b"filename" in about or media_type.strip() not in (b"", TEXT):
             file_name = about.get(b"filename", b"").decode("utf-8", "replace")
             declared = None if content_type is None else content_type.decode("latin-1").strip()
+            if "\0" in f"{file_name}{declared}":  # no text of PostgreSQL holds one
+                raise malformed(f"the name or the type of the file {_shown(self._name)} contains a NUL character")
             with disk_full_told():
                 file = tempfile.TemporaryFile()  # noqa: SIM115  # open until the request ends
             self._file = SentFile(self._name, file_name or None, declared, file)

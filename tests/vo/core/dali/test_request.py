@@ -228,6 +228,8 @@ def test_any_cut_of_the_stream_gives_the_same_file(port: int, cut: int) -> None:
         (body("t", headers=b"\xff: y\r\n") + END, "header"),
         (body("\xff\xfe").replace("\xff\xfe".encode(), b"\xff\xfe") + END, "utf-8"),
         (body("a\0b") + END, "NUL"),
+        (body("t").replace(b'"x"', b'"x\0"') + END, "file 't' contains a NUL"),
+        (body("t", headers=b"Content-Type: text/csv\0\r\n") + END, "file 't' contains a NUL"),
         (b"--frontier\r\n\r\nx" + CLOSE, "Content-Disposition"),
         (b"--frontier\r\nContent-Disposition: attachment; name=x\r\n\r\nx" + CLOSE, "Content-Disposition"),
         (b"--frontier\r\nContent-Disposition: form-data; name=x\r\n\r\n\xff" + CLOSE, "'x' is not utf-8"),
