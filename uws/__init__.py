@@ -17,6 +17,7 @@ The package knows no particular service. One hands in how its jobs are run (`uws
 `uws.undertaker`           finds dead workers and has their jobs taken over
 `uws.patience`             calls again while the database is away
 `uws.cleaning`             destruction, and files that belong to no job
+`uws.statistics`           the state of the queue in figures
 `uws.overview`             jobs and workers as the operator's commands show them
 =========================  =============================================================================================
 

@@ -17,6 +17,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, text
 
 from uws.models import NO_FACTS, ErrorSummary, Facts, Job, Phase, Progress, Result
+from uws.statistics import Statistics, statistics
 from uws.store import change_phase, job_of, stored_bytes, transaction
 
 LEASE_LOCK = 0x766F0003
@@ -83,16 +84,6 @@ _PROGRESS = text("""
     FROM jsonb_to_recordset(CAST(:progress AS jsonb)) AS p (job_id text, attempt integer, progress jsonb, facts jsonb)
     WHERE j.job_id = p.job_id AND j.attempt = p.attempt AND j.worker_id = :worker_id AND j.phase = 'EXECUTING'
 """)
-_STATISTICS = text("""
-    SELECT (SELECT count(*) FROM uws.workers) AS workers,
-           (SELECT coalesce(sum(slots), 0) FROM uws.workers WHERE NOT draining) AS slots,
-           (SELECT extract(epoch FROM min(clock_timestamp() - seen)) FROM uws.workers) AS last_seen,
-           (SELECT count(*) FROM uws.jobs WHERE phase = 'QUEUED' AND NOT deleted) AS queued,
-           (SELECT count(*) FROM uws.jobs WHERE phase = 'EXECUTING') AS executing,
-           (SELECT extract(epoch FROM clock_timestamp() - min(queued)) FROM uws.jobs
-            WHERE phase = 'QUEUED' AND NOT deleted) AS queue_age,
-           (SELECT expired_leases FROM uws.figures) AS expired_leases
-""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,19 +98,6 @@ class WorkerRow:
     slots: int
     draining: bool
     seen: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Statistics:
-    """The state of the queue in figures; times in seconds."""
-
-    workers: int
-    slots: int
-    last_seen: float | None
-    queued: int
-    executing: int
-    queue_age: float
-    expired_leases: int
 
 
 class Queue:
@@ -422,17 +400,7 @@ class Queue:
 
     def statistics(self) -> Statistics:
         """Return the state of the queue."""
-        with transaction(self._engine) as connection:
-            row = connection.execute(_STATISTICS).one()
-        return Statistics(
-            workers=row.workers,
-            slots=row.slots,
-            last_seen=None if row.last_seen is None else float(row.last_seen),
-            queued=row.queued,
-            executing=row.executing,
-            queue_age=float(row.queue_age or 0.0),
-            expired_leases=row.expired_leases,
-        )
+        return statistics(self._engine)
 
 
 def given_up(attempts: int, reason: str = "Its worker or the database went away.") -> ErrorSummary:

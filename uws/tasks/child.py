@@ -72,6 +72,7 @@ def _run(order: Order, context: PipedContext, told: FrameWriter, inputs: list[in
     try:
         for made in running:
             output, batch = (made.name, made.batch) if isinstance(made, Output) else (task.outputs[0].name, made)
+            context.reporter.flush()  # the run may be ended at these rows, and what was counted belongs to them
             _tell(output, batch, normal, told)
     finally:
         close = getattr(running, "close", None)  # of a generator, which tasks mostly are

@@ -90,6 +90,10 @@ class Reporter:
             )
 
 
+PROCESS_BYTES = 256 * 2**20
+"""Memory for each process of chunks: an interpreter with NumPy, and what it works on."""
+
+
 class PipedCheckpoint:
     """A checkpoint that the parent keeps."""
 
@@ -127,7 +131,7 @@ class PipedContext:
     def __init__(self, order: Order, scratch: Path, told: FrameWriter, orders: FrameReader) -> None:
         self.scratch = scratch
         self.memory = order.memory
-        self.cores = order.cores
+        self.cores = max(1, min(order.cores, order.memory // PROCESS_BYTES))
         self.checkpoint = PipedCheckpoint(order.checkpoint, told)
         self.reporter = Reporter(told)
         self.executor_is_local = not order.cluster

@@ -161,7 +161,7 @@ class Settings(BaseSettings):
     fetch_time: Annotated[float, Field(gt=0)] = 600.0
     """Seconds that fetching one table for UPLOAD may take."""
 
-    task_memory: Annotated[int, Field(ge=64 * 2**20)] = 2 * 2**30
+    task_memory: Annotated[int, Field(ge=192 * 2**20)] = 2 * 2**30
     """Bytes of memory that one computation may use, all its processes together; it is ended beyond."""
 
     task_disk: Annotated[int, Field(ge=2**20)] = 50 * 2**30
