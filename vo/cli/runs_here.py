@@ -70,14 +70,15 @@ class RunHere:
         self._job = _job(executor.service, asked, self._folder)
         self._context = JobContext(self._job, self._files, limits)
         self._failure: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="task", daemon=True)
-        self._thread.start()
+        # Python 3.11 takes a thread for ended when Ctrl-C interrupts its `join`.
+        self._ended = threading.Event()
+        threading.Thread(target=self._run, name="task", daemon=True).start()
 
     def read(self) -> Job:
         """Return what is known of it now."""
         context = self._context
         job = replace(self._job, progress=context.progress, facts=context.facts, results=tuple(context.results))
-        if self._thread.is_alive():
+        if not self._ended.is_set():
             return job
         job = replace(job, ended=datetime.now(UTC))
         match self._failure:
@@ -92,17 +93,17 @@ class RunHere:
 
     def until_ended(self, view: View) -> Job:
         """Show it as often as it changes; return it when it has ended."""
-        while self._thread.is_alive():
+        while not self._ended.is_set():
             job = self.read()
             view(job.phase, state(job), None if job.progress is None else job.progress.fraction)
-            self._thread.join(LOOK_SECONDS)
+            self._ended.wait(LOOK_SECONDS)
         return self.read()
 
     def stop(self) -> None:
         """Make it end, and wait for that."""
-        while self._thread.is_alive():
+        while not self._ended.is_set():
             self._context.stop(Stop.ASKED)
-            self._thread.join(LOOK_SECONDS)
+            self._ended.wait(LOOK_SECONDS)
 
     def forget(self) -> None:
         """Delete what it has made."""
@@ -120,6 +121,8 @@ class RunHere:
             self._executor.run(self._job, self._context)
         except BaseException as error:
             self._failure = error
+        finally:
+            self._ended.set()
 
 
 def _job(service: str, asked: Asked, folder: Path) -> Job:

@@ -31,7 +31,7 @@ def nursery() -> Iterator[Nursery]:
 
 
 def test_chunks_run_in_processes_beside_the_task(nursery: Nursery, tmp_path: Path) -> None:
-    told = ran(nursery, order("chunks", rows=CHUNKS * 100, seconds=1.0, cores=2), tmp_path)
+    told = ran(nursery, order("chunks", rows=CHUNKS * 100, seconds=1.0, cores=2, memory=2**30), tmp_path)
     made = table(told)
     assert made.column("number").to_pylist() == list(range(CHUNKS))
     assert len({json.loads(text)["process"] for text in made.column("text").to_pylist()}) == 2
