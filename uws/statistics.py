@@ -8,6 +8,9 @@ from sqlalchemy import Engine, text
 
 from uws.store import transaction
 
+WORKER_SILENCE = 15.0
+"""Seconds after which availability says that no worker lives."""
+
 _STATISTICS = text("""
     SELECT (SELECT count(*) FROM uws.workers) AS workers,
            (SELECT coalesce(sum(slots), 0) FROM uws.workers WHERE NOT draining) AS slots,

@@ -30,6 +30,7 @@ from uws.handlers import JobHandlers
 from uws.pages import JobPages
 from uws.queue import Queue
 from uws.service import Estimator, Jobs
+from uws.statistics import WORKER_SILENCE
 from uws.store import JobStore
 from uws.tasks.catalogue import TaskCatalogue, service_of
 from uws.tasks.handlers import PLANS, TaskHandlers, TaskRules
@@ -47,9 +48,6 @@ from vo.core.pages import page_environment
 from vo.core.scratch import ScratchBooks
 from vo.core.settings import TAP_ROLE, Settings
 from vo.core.vosi import Check, check_disk
-
-WORKER_SILENCE = 15.0
-"""Seconds after which availability says that no worker lives."""
 
 
 @dataclass(frozen=True)

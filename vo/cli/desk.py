@@ -12,8 +12,8 @@ from uws.models import Job
 from uws.overview import Overview, WorkerSummary
 from uws.queue import Queue
 from uws.service import Jobs
+from uws.statistics import WORKER_SILENCE
 from uws.store import JobStore
-from vo.app.parts import WORKER_SILENCE
 from vo.cli.environment import database
 from vo.core.callers import OPERATOR
 from vo.core.cluster import Cluster

@@ -23,9 +23,9 @@ from tap.adql.functions.operators import check_function_sql, read_functions
 from uws.overview import Overview
 from uws.pages import duration, size
 from uws.queue import Queue
+from uws.statistics import WORKER_SILENCE
 from uws.tasks.catalogue import TaskCatalogue
 from uws.tasks.nursery import Nursery
-from vo.app.parts import WORKER_SILENCE
 from vo.app.tasks import INPUTS, hidden
 from vo.cli.desk import ABOUT
 from vo.cli.progress import console

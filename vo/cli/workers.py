@@ -10,8 +10,8 @@ from typer import Exit
 
 from uws.overview import WorkerSummary
 from uws.pages import duration
+from uws.statistics import WORKER_SILENCE
 from uws.xml import moment
-from vo.app.parts import WORKER_SILENCE
 from vo.cli.desk import SHORT, desk
 from vo.cli.lists import print_table, print_values
 from vo.cli.progress import console
