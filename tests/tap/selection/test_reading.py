@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 import numpy as np
 import pyarrow as pa
 import pytest
+import yaml
 
 from tap.tables.sky import q3c_ipix
 from tests.conftest import BIG_ROWS
@@ -26,9 +27,13 @@ NAN = float("nan")
 
 
 def publish(desk: Desk, folder: Path, name: str, **columns: Any) -> None:
-    path = folder / f"{name}.parquet"
+    path, described = folder / f"{name}.parquet", folder / f"{name}.yaml"
     path.write_bytes(parquet(**columns))
-    desk.service.vo("ingest", str(path), "--table", f"selections.{name}")
+    # Other tests of the service ask that tables and columns say what they are.
+    told = [{"name": column, "description": "A column of a test"} for column in columns]
+    about = {"name": "selections", "tables": [{"name": name, "description": "Rows of a test", "columns": told}]}
+    described.write_text(yaml.safe_dump(about))
+    desk.service.vo("ingest", str(path), "--description", str(described), "--table", f"selections.{name}")
 
 
 def physical(desk: Desk, name: str) -> str:

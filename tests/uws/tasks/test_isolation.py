@@ -144,7 +144,7 @@ WITHOUT_NAMESPACES = ["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_a
 AS_NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "sh", "-c", 'exec "$0" "$@"']
 
 
-@pytest.mark.parametrize("mode", ["escape", "chunks"])
+@pytest.mark.parametrize("mode", ["spin", "escape", "fork-bomb-small", "chunks"])
 @pytest.mark.parametrize("namespaces", [True, pytest.param(False, marks=as_root)])
 def test_nothing_outlives_a_worker_that_is_killed(open_folder: Path, hidden: Path, mode: str, namespaces: bool) -> None:
     wrapper, python = ([], sys.executable) if namespaces else (WITHOUT_NAMESPACES, _python_of_nobody())

@@ -73,7 +73,7 @@ def test_whoever_stops_reading_leaves_nothing_behind(service: Service) -> None:
     assert "half-read" not in [job["run_id"] for job in listed(service, "--all")]
 
 
-@pytest.mark.parametrize("where", ["local"])
+@WHERE
 def test_files_and_their_formats(service: Service, where: str, tmp_path: Path) -> None:
     words = ["run", "misbehave", "MODE=file", *options(service, where)]
     service.vo(*words, "-o", str(tmp_path / "a.fits"))
@@ -108,7 +108,7 @@ def test_uploads(service: Service, where: str, tmp_path: Path) -> None:
     assert service.vo("run", "column-statistics", query, *sent).stdout.splitlines()[1] == "twice,,2,0,4,12,8"
 
 
-@pytest.mark.parametrize("where", ["elsewhere"])
+@WHERE
 def test_what_a_task_says_against_it(service: Service, where: str, tmp_path: Path) -> None:
     output = ["-o", str(tmp_path / "a.csv"), *options(service, where)]
     failed = service.vo("run", "column-statistics", "TABLE=tap_schema.nothing", *output, check=False)

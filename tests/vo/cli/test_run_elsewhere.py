@@ -36,7 +36,7 @@ class Service:
         self.answers.setdefault(place, []).extend((status, named, body) for body in bodies)
 
     def job(self, *phases: str, results: str = "", more: str = "") -> None:
-        self.answer("GET /work/7", *(JOB.format(phase=phase, results=results, more=more) for phase in phases))
+        self.answer("GET /elsewhere/7", *(JOB.format(phase=phase, results=results, more=more) for phase in phases))
 
 
 @pytest.fixture
@@ -67,9 +67,9 @@ def service() -> Iterator[Service]:
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
     told.url = f"http://127.0.0.1:{server.server_port}"
-    told.answer("POST /work/async", "", status=303, Location="/work/7")
-    told.answer("DELETE /work/7", "", status=303, Location="/work/async")
-    told.answer("POST /work/7/phase", "", status=303, Location="/work/7")
+    told.answer("POST /elsewhere/async", "", status=303, Location="/elsewhere/7")
+    told.answer("DELETE /elsewhere/7", "", status=303, Location="/elsewhere/async")
+    told.answer("POST /elsewhere/7/phase", "", status=303, Location="/elsewhere/7")
     yield told
     server.shutdown()
     thread.join()
@@ -81,7 +81,7 @@ def start(service: Service, *words: str, output: str | None = None) -> None:
     run(
         "anything",
         words,
-        url=f"{service.url}/work/async",
+        url=f"{service.url}/elsewhere/async",
         output=output,
         form=None,
         maxrec=None,
@@ -96,16 +96,16 @@ def start(service: Service, *words: str, output: str | None = None) -> None:
 def test_a_service_of_uws_1_0(service: Service, tmp_path: Path) -> None:
     """It knows no WAIT, counts nothing, and gives relative addresses; a proxy before it fails once."""
     service.job("QUEUED", "EXECUTING")
-    service.answer("GET /work/7", "<html>", status=502)
+    service.answer("GET /elsewhere/7", "<html>", status=502)
     service.job("COMPLETED", results=RESULT.format(name="result", href="table"))
-    service.answer("GET /work/7/table", "a,b\n1,2\n", Content_Type="text/csv")
+    service.answer("GET /elsewhere/7/table", "a,b\n1,2\n", Content_Type="text/csv")
     start(service, "SPEED=3", output=str(tmp_path / "a.csv"))
     assert (tmp_path / "a.csv").read_text() == "a,b\n1,2\n"
-    created = next(body for place, _, body in service.asked if place == "POST /work/async")
+    created = next(body for place, _, body in service.asked if place == "POST /elsewhere/async")
     assert created == "SPEED=3&RESPONSEFORMAT=csv&PHASE=RUN"
-    waits = [query for place, query, _ in service.asked if place == "GET /work/7"]
+    waits = [query for place, query, _ in service.asked if place == "GET /elsewhere/7"]
     assert waits[:3] == ["", "WAIT=1&PHASE=QUEUED", "WAIT=1&PHASE=EXECUTING"]
-    assert service.asked[-1][0] == "DELETE /work/7"
+    assert service.asked[-1][0] == "DELETE /elsewhere/7"
 
 
 def test_names_that_lead_out_of_the_folder(service: Service, tmp_path: Path) -> None:
@@ -132,10 +132,10 @@ def test_results_are_not_files_of_this_machine(service: Service, tmp_path: Path)
 
 
 def test_what_a_service_says_against_a_job(service: Service) -> None:
-    service.answers["POST /work/async"] = [(400, {"Content-Type": "text/plain"}, "SPEED: too fast.")]
+    service.answers["POST /elsewhere/async"] = [(400, {"Content-Type": "text/plain"}, "SPEED: too fast.")]
     with pytest.raises(QueryError, match=r"^SPEED: too fast\.$"):
         start(service)
-    service.answers["POST /work/async"] = [(303, {"Location": "/elsewhere"}, "")]
+    service.answers["POST /elsewhere/async"] = [(303, {"Location": "/elsewhere"}, "")]
     service.answer("GET /elsewhere", "<html>a proxy's page</html>")
     with pytest.raises(UnavailableError, match="does not answer with a job of UWS"):
         RemoteJob(f"{service.url}/elsewhere").read()
