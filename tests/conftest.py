@@ -77,8 +77,8 @@ def make_home() -> Path:
 
 
 def environment(home: Path, **variables: str) -> dict[str, str]:
-    """Return an environment for the stack's programs that knows nothing of the machine's own service."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("VO_")}
+    """Return an environment that knows nothing of the machine's own service, nor of plug-ins of another test."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("VO_", "PYTHONPATH"))}
     return {**clean, "VO_HOME": str(home), **variables}
 
 

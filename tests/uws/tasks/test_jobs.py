@@ -227,9 +227,12 @@ def test_a_worker_is_killed_and_the_job_goes_on(service: TaskService) -> None:
 
 def test_turns(service: TaskService) -> None:
     wait_until(service.worker_pids, "a worker is there")
-    blocker = [service.run("misbehave", CALLERS[0], MODE="sleep", SECONDS="2") for _ in range(3)]
+    blockers = [service.run("misbehave", CALLERS[0], MODE="sleep", SECONDS="120") for _ in range(3)]
+    wait_until(lambda: [service.phase_of(job) for job in blockers] == ["EXECUTING"] * 3, "no job can start")
     jobs = {address: [service.run("misbehave", address, ROWS="1") for _ in range(20)] for address in CALLERS}
-    for job in (*blocker, *(job for mine in jobs.values() for job in mine)):
+    for job in blockers:
+        ask(service, f"{job}/phase", method="POST", body=b"PHASE=ABORT", headers=FORM)
+    for job in (job for mine in jobs.values() for job in mine):
         assert service.ends(job, 60) == "COMPLETED"
     owner = {job.rpartition("/")[2]: address for address, mine in jobs.items() for job in mine}
     started = [
