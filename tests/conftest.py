@@ -77,9 +77,12 @@ def make_home() -> Path:
 
 
 def environment(home: Path, **variables: str) -> dict[str, str]:
-    """Return an environment that knows nothing of the machine's own service, nor of plug-ins of another test."""
+    """Return an environment that knows nothing of the machine's own service, nor of plug-ins of another test.
+
+    Services have one process that answers, to start soon; tests of several ask for them.
+    """
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("VO_", "PYTHONPATH"))}
-    return {**clean, "VO_HOME": str(home), **variables}
+    return {**clean, "VO_HOME": str(home), "VO_PROCESSES": "1", **variables}
 
 
 def wait_until(condition: Callable[[], object], what: str, seconds: float = 60.0) -> None:
@@ -207,7 +210,7 @@ def scratch_database(cluster: Settings) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def service(home: Path, cluster: Settings) -> Iterator[Service]:
     """The running service with the demonstration catalogues and a small demo.big."""
-    running = Service(home)
+    running = Service(home, VO_PROCESSES="2")
     running.start()
     running.vo("demo", "--rows", str(BIG_ROWS))
     yield running

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from lxml import etree
 
 from uws.models import NO_FACTS, ErrorSummary, Job, JobReference, Progress
-from vo.core.tables.writers.xml import attribute, content
+from vo.core.xml import attribute, content
 
 UWS = "http://www.ivoa.net/xml/UWS/v1.0"
 XLINK = "http://www.w3.org/1999/xlink"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from typing import Any
 
+from tap.query import SERVICE
 from tap.query.models import QueryRequest
 from tap.query.service import QueryService
 from uws.executor import JobContext
@@ -15,7 +16,6 @@ from vo.core.dali.parameters import Parameters
 from vo.core.settings import Settings
 from vo.core.stored import result_name
 
-SERVICE = "tap"
 RESULT = "result"
 """Id of the one result (TAP 1.1, section 2.4)."""
 

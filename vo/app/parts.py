@@ -16,8 +16,8 @@ from tap.adql.functions.simbad import Simbad
 from tap.adql.syntax.words import FREEABLE
 from tap.examples import examples
 from tap.handlers import DescriptionHandlers
+from tap.query import SERVICE as TAP_JOBS
 from tap.query.handlers import QueryHandlers
-from tap.query.jobs import SERVICE as TAP_JOBS
 from tap.query.pages import QueryPages
 from tap.query.service import QueryService
 from tap.schema.service import SchemaService

@@ -89,7 +89,3 @@ def serve(settings: Settings) -> None:
         ws="none",
     )
     Server(config, app.state.on_stop).run(sockets=[listener])
-
-
-if __name__ == "__main__":
-    main()

@@ -161,7 +161,7 @@ class Supervisor:
 
     def _start(self, module: str, listener: socket.socket, environment: dict[str, str]) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
-            [sys.executable, "-m", module],
+            [sys.executable, "-m", "vo.app", module],
             env=environment,
             pass_fds=[listener.fileno()],
             stdin=subprocess.DEVNULL,

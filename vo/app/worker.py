@@ -1,4 +1,4 @@
-"""One worker process: ``python -m vo.app.worker``, started and started again by the supervisor or by ``vo worker``."""
+"""One worker process, started and started again by the supervisor or by ``vo worker``."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def work(settings: Settings, *, slots: int) -> None:
     while not leaving:
         begun = time.monotonic()
         # A session of its own: Ctrl-C in the terminal reaches this process only.
-        process = subprocess.Popen([sys.executable, "-m", __name__], env=environment, start_new_session=True)
+        process = subprocess.Popen([sys.executable, "-m", "vo.app", __name__], env=environment, start_new_session=True)
         if leaving:
             process.terminate()
         status = process.wait()
@@ -101,7 +101,3 @@ def _work(settings: Settings) -> None:
     parts.worker.run()
     parts.schema.stop()
     parts.tasks.close()
-
-
-if __name__ == "__main__":
-    main()

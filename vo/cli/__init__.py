@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 from types import FrameType
@@ -17,14 +18,18 @@ def main() -> None:
 
     from vo.cli.commands import app  # noqa: PLC0415
     from vo.core.errors import ServiceError  # noqa: PLC0415
+    from vo.core.lean import without_pandas  # noqa: PLC0415
 
     try:
-        app()
+        with without_pandas():
+            app()
     except ServiceError as error:
         # Messages may hold what somebody else wrote: no markup of rich's, nothing that moves the cursor.
         shown = "".join(each if each.isprintable() or each == "\n" else " " for each in error.text())
         Console(stderr=True, highlight=False).print(Text.assemble(("vo: ", "bold red"), shown), soft_wrap=True)
         sys.exit(1)
+    finally:
+        gc.freeze()  # or Python goes through all that was imported before it ends
 
 
 def _leave(number: int, _frame: FrameType | None) -> None:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
-from tap.query.jobs import SERVICE as TAP
+from tap.query import SERVICE as TAP
 from uws.models import Job
 from uws.overview import Overview, WorkerSummary
 from uws.queue import Queue

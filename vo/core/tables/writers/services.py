@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from vo.core.tables.columns import Column
 from vo.core.tables.writers.base import ServiceDescriptor, ServiceParameter
-from vo.core.tables.writers.xml import attribute, element
+from vo.core.xml import attribute, element
 
 
 def resource(descriptor: ServiceDescriptor, columns: Mapping[str, tuple[Column, str]]) -> str:

@@ -15,7 +15,7 @@ from vo.core.tables.writers.base64_stream import Base64Stream
 from vo.core.tables.writers.binary import RowEncoder
 from vo.core.tables.writers.canonical import Canonical
 from vo.core.tables.writers.cells import NULL_INTEGER, null_integer
-from vo.core.tables.writers.xml import attribute, element
+from vo.core.xml import attribute, element
 
 VERSION = "1.4"
 """What is written unless asked otherwise: the newest that STILTS 3.4 knows."""

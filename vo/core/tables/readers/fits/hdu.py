@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import IO, Any
 
-from astropy.io import fits
-
 from vo.core.errors import LimitError, TableError
 from vo.core.tables.columns import Column
 from vo.core.tables.readers.limits import TableLimits
@@ -93,6 +91,8 @@ class TableHDU:
 
 def find_table(file: IO[bytes], wanted: str | int | None, limits: TableLimits) -> TableHDU:
     """Return a table extension of a seekable file; see `open_fits`."""
+    from astropy.io import fits  # noqa: PLC0415  (0.2 s, and few processes read FITS)
+
     size = file.seek(0, io.SEEK_END)
     file.seek(0)
     names = []
