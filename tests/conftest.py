@@ -29,6 +29,9 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 """Real input and the standards' schemas, beside the repository where they exist."""
 BIG_ROWS = 20_000
 
+WAITING = ("uws", "vo/app", "vo/cli")
+"""Folders of tests that wait for services most of the time; the others compute."""
+
 _numbers = itertools.count(1)
 _without_shared: list[str] = []
 
@@ -52,6 +55,17 @@ def shared(request: pytest.FixtureRequest, shared_folder: Path | None) -> Path:
 def validate(shared_folder: Path | None) -> Callable[[bytes], list[str]]:
     """Check a document against the IVOA's schemas; gives what is wrong."""
     return partial(faults, folder=shared_folder)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mix files whose tests wait with files whose tests compute, so that not all processes wait at the same time."""
+    root = Path(__file__).parent
+    files = {path: list(tests) for path, tests in itertools.groupby(items, key=lambda item: item.path)}
+    groups: tuple[list[Path], list[Path]] = ([], [])
+    for path in files:
+        groups[str(path.relative_to(root)).startswith(WAITING)].append(path)
+    places = {path: (place + 0.5) / len(group) for group in groups for place, path in enumerate(group)}
+    items[:] = [item for path in sorted(files, key=lambda path: places[path]) for item in files[path]]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
