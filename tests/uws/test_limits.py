@@ -12,7 +12,8 @@ import pytest
 
 from tests.conftest import wait_until
 from tests.uws.database import MIB, Database, limits, stored
-from tests.uws.test_races import Executor, working
+from tests.uws.test_races import Executor
+from tests.uws.working import working
 from uws.executor import DISK_EVERY, JobContext
 from uws.models import Job, Phase
 from uws.service import Jobs
@@ -101,7 +102,7 @@ def test_space_of_results(database: Database, tmp_path: Path) -> None:
     job = database.new()
     database.queue.complete(database.lease(), [stored(1001 * MIB)])
     late, other = database.new(), database.new(account="user:other")
-    with working(database, tmp_path, Executor()):
+    with working(database, tmp_path, Executor(), slots=2):
         wait_until(lambda: database.phase(late) is Phase.ERROR, "the job has failed for want of space")
         wait_until(lambda: database.phase(other) is Phase.COMPLETED, "another caller's job is done")
         error = database.job(late).error

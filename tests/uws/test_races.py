@@ -6,8 +6,7 @@ import os
 import resource
 import subprocess
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,12 @@ from sqlalchemy import text
 
 from tests.conftest import wait_until
 from tests.uws.database import LIMITS, Database
+from tests.uws.working import working
 from uws.cleaning import Cleaner
 from uws.executor import JobContext, Stop, StoppedError
 from uws.models import NO_FACTS, Facts, Job, Phase, Result
 from uws.queue import Queue
 from uws.undertaker import LEASE_SECONDS, machine
-from uws.worker import Worker
 from vo.core.errors import UnavailableError
 from vo.core.files import FileStore
 from vo.core.listening import Listener
@@ -40,30 +39,6 @@ class Executor:
         self._first(job, context)
         with context.result("result", "text/plain", "result.txt") as result:
             result.write(b"done")
-
-
-@contextmanager
-def working(database: Database, folder: Path, executor: Executor, queue: Queue | None = None) -> Iterator[Worker]:
-    """Run a worker for the time of a ``with`` block."""
-    files = FileStore(folder)
-    worker = Worker(
-        queue or Queue(database.engine),
-        [executor],
-        files,
-        Cleaner(database.engine, files, archive_time=0),
-        LIMITS,
-        conninfo=database.settings.conninfo(),
-        slots=2,
-        drain_time=5,
-    )
-    thread = threading.Thread(target=worker.run)
-    thread.start()
-    try:
-        yield worker
-    finally:
-        worker.leave()
-        thread.join(30)
-        assert not thread.is_alive()
 
 
 def lost(error: Exception, times: int = 1) -> Callable[[], None]:
@@ -96,7 +71,7 @@ class Lossy(Queue):
 @pytest.mark.parametrize("method", ["complete", "lease", "register"])
 def test_an_answer_is_lost(database: Database, tmp_path: Path, method: str) -> None:
     job = database.new()
-    with working(database, tmp_path, Executor(), Lossy(database, method)):
+    with working(database, tmp_path, Executor(), Lossy(database, method), slots=2):
         wait_until(lambda: database.phase(job) is Phase.COMPLETED, "it is completed", 10)
     [result] = database.job(job).results
     assert (tmp_path / result.path).read_bytes() == b"done"
@@ -140,7 +115,7 @@ def test_a_handed_back_job_returns_at_once(database: Database, tmp_path: Path) -
             context.check()
 
     job = database.new()
-    with working(database, tmp_path, Executor(first), Slow(database.engine)) as worker:
+    with working(database, tmp_path, Executor(first), Slow(database.engine), slots=2) as worker:
         assert begun.wait(10)
         wait_until(lambda: worker.running == 1, "the first attempt is out of the way")
         assert database.store.abort(job.job_id) is Phase.EXECUTING
@@ -154,7 +129,7 @@ def test_a_bug_ends_in_words(database: Database, tmp_path: Path) -> None:
             raise KeyError(job.job_id)
 
     job = database.new()
-    with working(database, tmp_path, Executor(), Broken(database.engine)):
+    with working(database, tmp_path, Executor(), Broken(database.engine), slots=2):
         wait_until(lambda: database.phase(job) is Phase.ERROR, "it ends", 10)
     error = database.job(job).error
     assert error is not None
@@ -175,7 +150,7 @@ def test_a_worker_that_was_buried(database: Database, tmp_path: Path) -> None:
             with pytest.raises(StoppedError):
                 context.check()
 
-    with working(database, tmp_path, Executor(first)) as worker:
+    with working(database, tmp_path, Executor(first), slots=2) as worker:
         wait_until(lambda: database.phase(job) is Phase.EXECUTING, "it runs")
         old = worker.worker_id
         database.run("DELETE FROM uws.workers WHERE worker_id = :old", old=old)
@@ -238,7 +213,7 @@ def test_a_process_that_is_gone_is_buried_at_once(database: Database, tmp_path: 
     database.lease(database.worker("far", machine="another", pid=gone.pid))
     alive = database.new()
     database.lease(database.worker("alive", machine=machine(), pid=os.getpid()))
-    with working(database, tmp_path, Executor()):
+    with working(database, tmp_path, Executor(), slots=2):
         wait_until(lambda: database.phase(near) is Phase.COMPLETED, "the job of the dead is done", LEASE_SECONDS)
         assert (database.phase(far), database.phase(alive)) == (Phase.EXECUTING, Phase.EXECUTING)
 

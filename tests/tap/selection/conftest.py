@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
-from functools import partial
-from http.server import ThreadingHTTPServer
-from pathlib import Path
-from threading import Thread
 
 import pytest
 
@@ -20,8 +14,8 @@ from tap.upload.results import OwnResults
 from tap.upload.sources import Sources
 from tap.upload.store import TableBooks
 from tests.conftest import Service
+from tests.tap.elsewhere import Elsewhere
 from tests.tap.selection.asking import Desk
-from tests.tap.upload.conftest import Elsewhere, _Quiet
 from uws.service import Jobs
 from uws.store import JobStore
 from vo.core.arrow import ArrowPool
@@ -31,18 +25,6 @@ from vo.core.files import FileStore
 from vo.core.limits import Limits
 from vo.core.scratch import ScratchBooks
 from vo.core.settings import TAP_ROLE
-
-
-@pytest.fixture(scope="package")
-def elsewhere() -> Iterator[Elsewhere]:
-    folder = Path(tempfile.mkdtemp(prefix="vo-elsewhere-"))
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=folder)) as server:
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        yield Elsewhere(f"127.0.0.1:{server.server_port}", folder)
-        server.shutdown()
-        thread.join()
-    shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="package")

@@ -14,8 +14,8 @@ import yaml
 from tap.tables.sky import q3c_ipix
 from tests.conftest import BIG_ROWS
 from tests.tap.asking import FORM, adql, ask, eventually
+from tests.tap.elsewhere import Elsewhere
 from tests.tap.selection.asking import Desk, file, whole
-from tests.tap.upload.conftest import Elsewhere
 from tests.tap.upload.sending import parquet
 from uws.tasks.declaration import Rows
 from vo.core.errors import LimitError, ParameterError, TableError, UnavailableError

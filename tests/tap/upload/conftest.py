@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from threading import Thread
 
 import pytest
 
+from tests.tap.elsewhere import Elsewhere
 from tests.uws.processes import JobService
 
 MIB = 2**20
@@ -20,44 +15,6 @@ MAX_ROWS = 1_000_000
 MAX_COLUMNS = 60
 SPACE = 64 * MIB
 """In the database, of one caller."""
-
-
-class Elsewhere:
-    """An HTTP server that is not ours, with files.
-
-    Attributes
-    ----------
-    host : str
-        As VO_UPLOAD_HOSTS has it.
-    folder : pathlib.Path
-        With what it serves.
-    """
-
-    def __init__(self, host: str, folder: Path) -> None:
-        self.host = host
-        self.folder = folder
-
-    def put(self, name: str, content: bytes) -> str:
-        """Serve a file; return its address."""
-        (self.folder / name).write_bytes(content)
-        return f"http://{self.host}/{name}"
-
-
-class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@pytest.fixture(scope="package")
-def elsewhere() -> Iterator[Elsewhere]:
-    folder = Path(tempfile.mkdtemp(prefix="vo-elsewhere-"))
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=folder)) as server:
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        yield Elsewhere(f"127.0.0.1:{server.server_port}", folder)
-        server.shutdown()
-        thread.join()
-    shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="package")

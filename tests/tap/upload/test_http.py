@@ -19,7 +19,8 @@ import pytest
 
 from tests.conftest import Service, wait_until
 from tests.tap.asking import adql, ask, assert_error
-from tests.tap.upload.conftest import MIB, Elsewhere
+from tests.tap.elsewhere import Elsewhere
+from tests.tap.upload.conftest import MIB
 from tests.tap.upload.sending import parquet, send
 from tests.uws.processes import JobService
 from tests.vo.core.tables.writers.samples import ARRAYS, SCALARS, batch_of, columns_of_sample, write

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.uws.database import Database
-from tests.uws.tasks.serving import Shifting, serving, task_settings, until_stopped, working
+from tests.uws.tasks.serving import Shifting, serving, task_settings, until_stopped
+from tests.uws.working import working
 from vo.core.errors import QueryError
 
 

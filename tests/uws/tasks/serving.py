@@ -13,18 +13,14 @@ import pytest
 
 from tests.tap.asking import Answer, ask
 from tests.uws.asking import location, post
-from tests.uws.database import LIMITS, Database
+from tests.uws.database import Database
 from tests.uws.tasks.declared import Shift
 from tests.vo.app.running import running
-from uws.cleaning import Cleaner
-from uws.executor import Executor, JobContext
+from uws.executor import JobContext
 from uws.models import Job, Progress
-from uws.queue import Queue
 from uws.tasks.catalogue import TaskCatalogue, service_of
 from uws.tasks.declaration import Task
-from uws.worker import Worker
 from vo.app.main import create_app
-from vo.core.files import FileStore
 from vo.core.settings import Settings
 
 PNG = bytes.fromhex(
@@ -96,30 +92,6 @@ def serving(settings: Settings, tasks: Sequence[Task[Any]] = (Shift(),)) -> Iter
     with running(app) as port:
         yield port
         app.state.on_stop()  # as the process does that is told to end
-
-
-@contextmanager
-def working(database: Database, folder: Path, executor: Executor, *, slots: int = 4) -> Iterator[Worker]:
-    """Run a worker for the time of a ``with`` block."""
-    files = FileStore(folder)
-    worker = Worker(
-        Queue(database.engine),
-        [executor],
-        files,
-        Cleaner(database.engine, files, archive_time=0),
-        LIMITS,
-        conninfo=database.settings.conninfo(),
-        slots=slots,
-        drain_time=5,
-    )
-    thread = threading.Thread(target=worker.run)
-    thread.start()
-    try:
-        yield worker
-    finally:
-        worker.leave()
-        thread.join(30)
-        assert not thread.is_alive()
 
 
 def create(port: int, **parameters: str) -> str:

@@ -17,7 +17,8 @@ from tests.tap.asking import ask, eventually
 from tests.uws.asking import post
 from tests.uws.database import Database
 from tests.uws.tasks.declared import Shift
-from tests.uws.tasks.serving import TASK, Shifting, serving, task_settings, working
+from tests.uws.tasks.serving import TASK, Shifting, serving, task_settings
+from tests.uws.working import working
 
 STANDARD = "ivo://ivoa.net/std/"
 XHTML = "{http://www.w3.org/1999/xhtml}"

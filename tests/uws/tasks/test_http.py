@@ -26,8 +26,8 @@ from tests.uws.tasks.serving import (
     send,
     serving,
     task_settings,
-    working,
 )
+from tests.uws.working import working
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 ASKED = {"QUERY": QUERY, "ROUNDS": "3"}

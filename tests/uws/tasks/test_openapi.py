@@ -17,7 +17,8 @@ from tests.tap.asking import FORM, Answer, ask
 from tests.uws.asking import ended, location, post
 from tests.uws.database import Database
 from tests.uws.tasks.declared import Shift
-from tests.uws.tasks.serving import JOBS, QUERY, Shifting, serving, task_settings, working
+from tests.uws.tasks.serving import JOBS, QUERY, Shifting, serving, task_settings
+from tests.uws.working import working
 from uws.tasks.catalogue import TaskCatalogue
 from vo.app.main import create_app
 
