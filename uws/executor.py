@@ -78,6 +78,11 @@ class ResultWriter:
         self.size = 0
         self.remark: str | None = None
 
+    def check(self) -> None:
+        """Raise a StoppedError if the job is to stop; between blocks after which a result that is kept may end."""
+        if not self._context.closing:
+            self._context.check()
+
     def write(self, block: Any) -> None:
         """Store bytes, or anything with the buffer protocol.
 
@@ -85,11 +90,7 @@ class ResultWriter:
         ------
         LimitError
             If the result or the disk has reached a limit.
-        StoppedError
-            If the job is to stop.
         """
-        if not self._context.closing:
-            self._context.check()
         size = len(block) if isinstance(block, bytes) else memoryview(block).nbytes
         self._limits.check_result(self.size + size)
         if self.size + size - self._checked >= DISK_EVERY:

@@ -51,6 +51,7 @@ class QueryJobs:
             with context.result(RESULT, wanted.content_type, result_name(wanted.query, wanted.extension)) as result:
                 while blocks is not None:
                     for block in blocks:
+                        result.check()
                         result.write(block)
                     context.progress = Progress(rows=query.rows, size=result.size)
                     blocks = query.more()

@@ -32,6 +32,9 @@ class Stored(Protocol):
     @property
     def size(self) -> int: ...  # noqa: D102
 
+    def check(self) -> None:
+        """Raise if the run is to stop."""
+
     def write(self, block: Any) -> None: ...  # noqa: D102
 
 
@@ -66,6 +69,7 @@ class TableResult:
         self._infos = infos
         self._writer: Writer | None = None
         self._stored: Stored | None = None
+        self._torn = False
         self._stack = ExitStack()
 
     @property
@@ -87,27 +91,31 @@ class TableResult:
         self._write([writer.begin()])
 
     def batch(self, batch: pa.RecordBatch) -> None:
-        """Write rows, as many as are asked for."""
-        if self._writer is None:
+        """Write rows, as many as are asked for; all of them before it is looked again whether the run is to stop."""
+        if self._writer is None or self._stored is None:
             raise RuntimeError("the table was not begun")
+        self._stored.check()
         left = self._request.maxrec - self.rows
         if batch.num_rows > left:
             self.overflow = True
             batch = batch.slice(0, left)
-        self.rows += batch.num_rows
         if batch.num_rows:
             self._write(self._writer.batch(batch))
+            self.rows += batch.num_rows
 
     def end(self, error: ServiceError | None = None) -> None:
         """Write its end and keep it; after an error only where its format can tell of it, or a remark does.
+
+        A table whose last rows could be written in part only is not kept.
 
         Raises
         ------
         ServiceError
             If it cannot be written.
         """
-        if self._writer is None or self._stored is None:
+        if self._writer is None or self._stored is None or self._torn:
             return
+        self._stored.check()
         # MAXREC=0 asks for metadata only and is answered as cut (DALI 1.1, section 3.4.4).
         self.overflow = self.overflow or self._request.maxrec == 0
         if self.overflow:
@@ -125,8 +133,10 @@ class TableResult:
 
     def _write(self, blocks: Iterable[Any]) -> None:
         assert self._stored is not None  # noqa: S101  (begin has set it)
+        self._torn = True
         for block in blocks:
             self._stored.write(block)
+        self._torn = False
 
 
 class _DroppedError(Exception):
@@ -188,6 +198,7 @@ class Outputs:
             self._store.result(name, media_type, file_name(self._request.task.name, name, extension)) as stored,
         ):
             while block := source.read(BLOCK_BYTES):
+                stored.check()
                 stored.write(block)
 
     def end(self) -> None:

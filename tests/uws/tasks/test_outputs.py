@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 from tests.uws.tasks.declared import Shift
+from uws.executor import StoppedError
 from uws.tasks.outputs import Outputs
 from uws.tasks.request import TaskRequest
 from vo.core.dali.parameters import Parameters
@@ -28,29 +29,39 @@ COLUMNS = {
 class Kept:
     """A result in memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, room: int = 2**30) -> None:
         self.remark: str | None = None
         self.content = io.BytesIO()
+        self.stopped = False
+        self._room = room
 
     @property
     def size(self) -> int:
         return self.content.tell()
 
+    def check(self) -> None:
+        if self.stopped:
+            raise StoppedError("The job was stopped.")
+
     def write(self, block: object) -> None:
-        self.content.write(memoryview(block))  # type: ignore[arg-type]
+        content = memoryview(block)  # type: ignore[arg-type]
+        if self.size + content.nbytes > self._room:
+            raise LimitError("The result grew too large.")
+        self.content.write(content)
 
 
 class Memory:
     """Keeps results, each when it is whole."""
 
-    def __init__(self) -> None:
+    def __init__(self, room: int = 2**30) -> None:
         self.results: dict[str, tuple[str, str, Kept]] = {}
-        self.begun = 0
+        self.written: list[Kept] = []
+        self._room = room
 
     @contextmanager
     def result(self, identifier: str, media_type: str, file_name: str) -> Iterator[Kept]:
-        self.begun += 1
-        kept = Kept()
+        kept = Kept(self._room)
+        self.written.append(kept)
         yield kept
         self.results[identifier] = media_type, file_name, kept
 
@@ -136,9 +147,36 @@ def test_what_was_made_before_a_failure(form: str, tmp_path: Path) -> None:
         assert read(memory, "result", tmp_path)[0] == [1, 2]
 
 
+@pytest.mark.parametrize("form", ["votable", "fits", "csv", "parquet"])
+def test_rows_that_came_after_the_stop_are_not_counted(form: str, tmp_path: Path) -> None:
+    memory = Memory()
+    made = outputs(memory, FORMAT=form)
+    made.batch("result", rows(1, 2))
+    memory.written[0].stopped = True
+    with pytest.raises(StoppedError):
+        made.batch("result", rows(3, 4, 5))
+    memory.written[0].stopped = False
+    made.end_early(LimitError("Too long."))
+    kept = memory.results["result"][2]
+    assert (made.rows, kept.remark) == (2, "incomplete, 2 rows: Too long.")
+    if form in ("fits", "parquet"):  # the others say that they are not whole, and are refused
+        assert read(memory, "result", tmp_path)[0] == [1, 2]
+
+
+def test_a_table_with_torn_rows_is_not_kept() -> None:
+    memory = Memory(room=7000)
+    made = outputs(memory, FORMAT="csv")
+    made.batch("result", rows(*range(1000)))
+    with pytest.raises(LimitError):
+        made.batch("result", rows(*range(1000)))
+    made.end_early(LimitError("The result grew too large."))
+    made.drop()
+    assert (len(memory.written), memory.results) == (1, {})
+
+
 def test_nothing_is_kept_of_what_is_dropped() -> None:
     memory = Memory()
     made = outputs(memory)
     made.batch("result", rows(1))
     made.drop()
-    assert (memory.begun, memory.results) == (1, {})
+    assert (len(memory.written), memory.results) == (1, {})
