@@ -69,7 +69,7 @@ class TableResult:
         self._infos = infos
         self._writer: Writer | None = None
         self._stored: Stored | None = None
-        self._torn = False
+        self._can_end = False
         self._stack = ExitStack()
 
     @property
@@ -104,16 +104,16 @@ class TableResult:
             self.rows += batch.num_rows
 
     def end(self, error: ServiceError | None = None) -> None:
-        """Write its end and keep it; after an error only where its format can tell of it, or a remark does.
+        """Write its end and keep it; after an error its remark, and its format where it can, tell of that.
 
-        A table whose last rows could be written in part only is not kept.
+        A table whose last rows could be written in part only is not kept, and one that has ended stays as it is.
 
         Raises
         ------
         ServiceError
             If it cannot be written.
         """
-        if self._writer is None or self._stored is None or self._torn:
+        if self._writer is None or self._stored is None or not self._can_end:
             return
         self._stored.check()
         # MAXREC=0 asks for metadata only and is answered as cut (DALI 1.1, section 3.4.4).
@@ -124,6 +124,7 @@ class TableResult:
             self._stored.remark = f"incomplete, {self.rows:,} rows: {error.message}"
         text = error.text() if error is not None and self._writer.tells_errors else None
         self._write(self._writer.end(Outcome(rows=self.rows, overflow=self.overflow, error=text)))
+        self._can_end = False
         self._stack.close()
 
     def drop(self) -> None:
@@ -133,10 +134,10 @@ class TableResult:
 
     def _write(self, blocks: Iterable[Any]) -> None:
         assert self._stored is not None  # noqa: S101  (begin has set it)
-        self._torn = True
+        self._can_end = False
         for block in blocks:
             self._stored.write(block)
-        self._torn = False
+        self._can_end = True
 
 
 class _DroppedError(Exception):

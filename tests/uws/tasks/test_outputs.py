@@ -163,6 +163,23 @@ def test_rows_that_came_after_the_stop_are_not_counted(form: str, tmp_path: Path
         assert read(memory, "result", tmp_path)[0] == [1, 2]
 
 
+@pytest.mark.parametrize("form", ["votable", "fits", "csv", "parquet"])
+def test_a_stop_between_the_ends_of_two_tables_leaves_the_first_whole(form: str, tmp_path: Path) -> None:
+    memory = Memory()
+    made = outputs(memory, FORMAT=form)
+    made.batch("result", rows(1, 2))
+    made.batch("refused", pa.record_batch({"n": pa.array([7], pa.int64())}))
+    memory.written[1].stopped = True
+    with pytest.raises(StoppedError):
+        made.end()
+    memory.written[1].stopped = False
+    made.end_early(LimitError("Too long."))
+    made.drop()
+    assert memory.results["result"][2].remark is None
+    assert memory.results["refused"][2].remark == "incomplete, 1 rows: Too long."
+    assert read(memory, "result", tmp_path)[0] == [1, 2]
+
+
 def test_a_table_with_torn_rows_is_not_kept() -> None:
     memory = Memory(room=7000)
     made = outputs(memory, FORMAT="csv")
