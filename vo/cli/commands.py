@@ -30,6 +30,13 @@ app.add_typer(tasks_app, name="tasks")
 
 JobId = Annotated[str, typer.Argument(metavar="ID", help="The job's id, or as much of its beginning as no other has.")]
 JobIds = Annotated[list[str], typer.Argument(metavar="ID…", help="Ids of jobs, or their beginnings.")]
+Format = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        help="votable, fits, parquet, csv … Default: a table in a terminal, CSV in a pipe, by --output's name.",
+    ),
+]
 
 
 @app.command()
@@ -128,13 +135,7 @@ def query(
     url: Annotated[
         str | None, typer.Option(help="Another TAP service, such as https://example.org/tap. Default: this one.")
     ] = None,
-    form: Annotated[
-        str | None,
-        typer.Option(
-            "--format",
-            help="votable, fits, parquet, csv … Default: a table in a terminal, CSV in a pipe, by --output's name.",
-        ),
-    ] = None,
+    form: Format = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File to save the result in.")] = None,
     maxrec: Annotated[int | None, typer.Option(min=0, help="Most rows. Default: the service's.")] = None,
     explain: Annotated[
@@ -187,13 +188,7 @@ def run_task(
             help="File to save the result in, or a folder (there already, or named with / at its end) for all results.",
         ),
     ] = None,
-    form: Annotated[
-        str | None,
-        typer.Option(
-            "--format",
-            help="votable, fits, parquet, csv … Default: a table in a terminal, CSV in a pipe, by --output's name.",
-        ),
-    ] = None,
+    form: Format = None,
     maxrec: Annotated[int | None, typer.Option(min=0, help="Most rows of a table. Default: the service's.")] = None,
     upload: Annotated[
         list[str] | None,
