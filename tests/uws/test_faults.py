@@ -11,7 +11,8 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -332,6 +333,7 @@ def test_clocks_that_jump() -> None:
     clock = folder / "clock"
     clock.write_text("+0")
     faked = {"LD_PRELOAD": str(library), "FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_CACHE_DURATION": "1"}
+    forget_faketime()
     try:
         with JobService(**faked, FAKETIME_DONT_FAKE_MONOTONIC="1", DONT_FAKE_MONOTONIC="1") as own:
             own.worker(LD_PRELOAD="")  # its clock is right all the time
@@ -349,6 +351,18 @@ def test_clocks_that_jump() -> None:
             assert len(own.worker_pids()) == 2
     finally:
         shutil.rmtree(folder)
+        forget_faketime()
+
+
+def forget_faketime() -> None:
+    """Remove what libfaketime leaves in the shared memory for processes that were killed.
+
+    It names it by the number of the process. One of the same number that belongs to another user ends at its start when
+    it meets it: initdb, where the service is root's and its database is not.
+    """
+    for file in chain(*(Path("/dev/shm").glob(f"{what}_*") for what in ("sem.faketime_sem", "faketime_shm"))):
+        with suppress(FileNotFoundError, PermissionError):
+            file.unlink()
 
 
 def ahead(own: JobService) -> float:
