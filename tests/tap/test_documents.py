@@ -167,11 +167,11 @@ def test_tables_and_tap_schema_agree(service: Service) -> None:
 
 def test_schemas_tables_and_keys_agree_too(service: Service) -> None:
     document = ask(service, "/tap/tables").xml()
-    schemas = [[schema.findtext("name"), schema.findtext("description")] for schema in document.findall("schema")]
+    schemas = [[schema.findtext("name"), schema.findtext("description") or ""] for schema in document.findall("schema")]
     query = "SELECT schema_name, description FROM tap_schema.schemas ORDER BY schema_index"
     assert adql(service, query, FORMAT="csv").csv() == schemas
     tables = [
-        [schema.findtext("name"), table.findtext("name"), table.findtext("description")]
+        [schema.findtext("name"), table.findtext("name"), table.findtext("description") or ""]
         for schema in document.findall("schema")
         for table in schema.findall("table")
     ]

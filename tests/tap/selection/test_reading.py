@@ -29,9 +29,10 @@ NAN = float("nan")
 def publish(desk: Desk, folder: Path, name: str, **columns: Any) -> None:
     path, described = folder / f"{name}.parquet", folder / f"{name}.yaml"
     path.write_bytes(parquet(**columns))
-    # Other tests of the service ask that tables and columns say what they are.
+    # Other tests of the service ask that schemas, tables and columns say what they are.
     told = [{"name": column, "description": "A column of a test"} for column in columns]
-    about = {"name": "selections", "tables": [{"name": name, "description": "Rows of a test", "columns": told}]}
+    tables = [{"name": name, "description": "Rows of a test", "columns": told}]
+    about = {"name": "selections", "description": "Tables of a test", "tables": tables}
     described.write_text(yaml.safe_dump(about))
     desk.service.vo("ingest", str(path), "--description", str(described), "--table", f"selections.{name}")
 
