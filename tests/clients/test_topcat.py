@@ -78,7 +78,15 @@ class Screen:
 
     def lift(self, title: str) -> None:
         """Bring a window to the front."""
-        self.run("xdotool", "search", "--onlyvisible", "--name", f"^{title}", "windowraise", "sleep", "0.2")
+
+        def lifted() -> bool:
+            try:
+                self.run("xdotool", "search", "--onlyvisible", "--name", f"^{title}", "windowraise", "sleep", "0.2")
+            except subprocess.CalledProcessError:  # another window went away while it looked at all of them
+                return False
+            return True
+
+        eventually(lifted)
 
     def click(self, x: int, y: int) -> None:
         """Click as slowly as Java wants it."""
