@@ -42,10 +42,14 @@ class _Quiet(SimpleHTTPRequestHandler):
 def serving_files() -> Iterator[Elsewhere]:
     """Serve files from a folder for the time of a ``with`` block."""
     folder = Path(tempfile.mkdtemp(prefix="vo-elsewhere-"))
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=folder)) as server:
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        yield Elsewhere(f"127.0.0.1:{server.server_port}", folder)
-        server.shutdown()
-        thread.join()
-    shutil.rmtree(folder)
+    try:
+        with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=folder)) as server:
+            thread = Thread(target=server.serve_forever)
+            thread.start()
+            try:
+                yield Elsewhere(f"127.0.0.1:{server.server_port}", folder)
+            finally:
+                server.shutdown()
+                thread.join()
+    finally:
+        shutil.rmtree(folder)
