@@ -1,0 +1,1 @@
+"""Pictures of results: arrays in, a PNG file out."""
