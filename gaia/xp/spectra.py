@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +46,19 @@ class Band:
         """Return the sources from `first` to before `stop`."""
         return Band(*(getattr(self, field.name)[first:stop] for field in fields(self)))
 
+    def chosen(self, mask: NDArray[np.bool_]) -> Band:
+        """Return the sources for which `mask` is true."""
+        return Band(*(getattr(self, field.name)[mask] for field in fields(self)))
+
+    def truncated(self) -> Band:
+        """Return the band with the basis functions that are not significant left out, for each source by itself.
+
+        A number that is not positive leaves nothing out, as in GaiaXPy. With its error a coefficient's covariances
+        become zero too, so the correlations may stay.
+        """
+        kept = (np.arange(BASES) < self.relevant[:, None]) | (self.relevant[:, None] <= 0)
+        return replace(self, coefficients=self.coefficients * kept, errors=self.errors * kept)
+
 
 @dataclass(frozen=True, slots=True)
 class Spectra:
@@ -68,3 +82,17 @@ class Spectra:
     def part(self, first: int, stop: int) -> Spectra:
         """Return the sources from `first` to before `stop`."""
         return Spectra(self.source_id[first:stop], self.bp.part(first, stop), self.rp.part(first, stop))
+
+    def chosen(self, mask: NDArray[np.bool_]) -> Spectra:
+        """Return the sources for which `mask` is true."""
+        return Spectra(self.source_id[mask], self.bp.chosen(mask), self.rp.chosen(mask))
+
+    def truncated(self) -> Spectra:
+        """Return the spectra with both bands truncated."""
+        return Spectra(self.source_id, self.bp.truncated(), self.rp.truncated())
+
+    def parts(self, size: int) -> Iterator[tuple[slice, Spectra]]:
+        """Yield the sources in parts of at most `size`, each with its place."""
+        for first in range(0, len(self), size):
+            place = slice(first, min(first + size, len(self)))
+            yield place, self.part(place.start, place.stop)

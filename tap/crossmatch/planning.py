@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from tap.crossmatch.costs import Size, looked_up, streamed, told
 from tap.crossmatch.neighbours import PAIRS
 from tap.crossmatch.parameters import CrossmatchParameters, Engine, Mode
-from tap.crossmatch.result import kept_places
 from uws.tasks import Neighbours, Plan, Rows, SelectionFacts
+from uws.tasks.kept import kept_places
 from vo.core.errors import ParameterError
 
 ERRORS = ("ra_error", "dec_error")

@@ -15,12 +15,13 @@ from tap.crossmatch.neighbours import PAIRS, Found, second_columns
 from tap.crossmatch.parameters import INPUTS, CrossmatchParameters, Mode
 from tap.crossmatch.places import forget
 from tap.crossmatch.planning import planned
-from tap.crossmatch.result import POSITION_ANGLE, SEPARATION, kept_places, paired, pairs_batches, rows_batches
+from tap.crossmatch.result import POSITION_ANGLE, SEPARATION, paired, pairs_batches, rows_batches
 from tap.crossmatch.sides import Side, SideRules, read_side
 from tap.crossmatch.stacks import greedy_among_stacks, stacked
 from tap.crossmatch.streaming import Piece, Sizes, each_matched, overflowing, pieces, sizes_for
 from tap.crossmatch.symmetric import SymmetricMatch, greedy
 from uws.tasks import Input, Output, Plan, Reference, SelectionFacts, Task, TaskContext, TaskOutput
+from uws.tasks.kept import kept_places
 from vo.core.tables import Column, schema_of
 
 FOR_SORTING = 8
