@@ -5,7 +5,21 @@ from __future__ import annotations
 import argparse
 import sys
 
-from bench import bulk, cones, crossmatch, formats, ingest, jobs, joins, reading, tasks, translation, uploads
+from bench import (
+    bulk,
+    cones,
+    crossmatch,
+    formats,
+    ingest,
+    jobs,
+    joins,
+    reading,
+    tasks,
+    transits,
+    translation,
+    uploads,
+    xp,
+)
 from bench.report import Figure, show
 from bench.server import running
 
@@ -21,7 +35,12 @@ SECTIONS = (
     "uploads",
     "tasks",
     "crossmatch",
+    "xp",
+    "transits",
 )
+
+ALONE = {"xp": xp, "transits": transits}
+"""Kernels, measured in this process."""
 
 DEFAULT_ROWS = 5_000_000
 
@@ -49,8 +68,11 @@ def main() -> int:
     figures: list[Figure] = []
     if "reading" in arguments.sections:
         figures += reading.measure(min(arguments.rows, reading.MOST_ROWS))
-        if arguments.sections == ["reading"]:  # needs no service
-            return 0 if show(figures) else 1
+    for name, section in ALONE.items():
+        if name in arguments.sections:
+            figures += section.measure()
+    if set(arguments.sections) <= {"reading", *ALONE}:  # they need no service
+        return 0 if show(figures) else 1
     with running() as bench:
         bench.vo("demo", "--rows", str(arguments.rows))
         if "bulk" in arguments.sections:

@@ -21,7 +21,9 @@ from gaia.xp.calibration import Calibration
 from gaia.xp.conversion import BANDS, Conversion
 from gaia.xp.covariance import BLOCK
 from gaia.xp.model import load
+from gaia.xp.photometry import Photometry
 from gaia.xp.spectra import PAIRS, Spectra
+from gaia.xp.systems import NAMES
 from tests.gaia.xp.conftest import archive_product, frame_of, perturbed, spectra_of
 
 SPECTRA = 2_000
@@ -65,11 +67,22 @@ def _against_package(calibration: Calibration, conversion: Conversion, spectra: 
     correlate = partial(gaiaxpy.calibrate, few, save_file=False, with_correlation=True)
     convert = partial(gaiaxpy.convert, some, save_file=False)
     part = spectra.part(0, WITH_CORRELATIONS)
+    systems = gaiaxpy.PhotometricSystem
+    generate = partial(gaiaxpy.generate, some, save_file=False)
+    sdss, everything = (Photometry(load(), names) for names in (["SDSS"], NAMES))
+    all_systems = [systems[name] for name in NAMES]
     for what, ours, theirs, times in (
         ("calibrated with errors, 343 points", partial(_both, calibration, spectra), calibrate, 4.0),
         ("calibrated, flux only", partial(calibration.flux, spectra), calibrate, 50.0),
         ("calibrated with correlations", partial(calibration.correlations, part), correlate, None),
         ("converted with errors, 600 points", partial(_converted, conversion, spectra), convert, None),
+        ("photometry, SDSS", partial(sdss.generate, spectra), partial(generate, systems.SDSS), 1.0),
+        (
+            "photometry, 28 systems with corrected errors",
+            partial(everything.generate, spectra, error_correction=True),
+            partial(generate, all_systems, error_correction=True),
+            1.0,
+        ),
     ):
         counts = (len(part), len(part)) if theirs is correlate else (len(spectra), FOR_THE_PACKAGE)
         rates = [count / seconds for count, seconds in zip(counts, _best(ours, theirs), strict=True)]

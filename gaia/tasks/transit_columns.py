@@ -52,20 +52,20 @@ TRANSIT = (
         "fov",
         Datatype.CHAR,
         "1",
-        ucd="instr.fov",
+        ucd="meta.code;instr",
         description="Field of view: P preceding, F following",
     ),
     Column(
         "ccd_row",
         Datatype.SHORT,
-        ucd="instr.det",
+        ucd="meta.number;instr.det",
         description="Row of CCDs, 1 to 7",
     ),
     Column(
         "zeta",
         Datatype.DOUBLE,
         unit="deg",
-        ucd="pos.cartesian;instr.fov",
+        ucd="pos;instr.fov",
         description="Field angle across the scan",
     ),
     Column(
@@ -78,13 +78,13 @@ TRANSIT = (
     Column(
         "parallax_factor_al",
         Datatype.DOUBLE,
-        ucd="pos.parallax;arith.factor",
+        ucd="arith.factor;pos.parallax",
         description="Parallax factor along the scan",
     ),
     Column(
         "parallax_factor_ac",
         Datatype.DOUBLE,
-        ucd="pos.parallax;arith.factor",
+        ucd="arith.factor;pos.parallax",
         description="Parallax factor across the scan",
     ),
     Column(

@@ -12,8 +12,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import model_validator
 
-from gaia.releases import ACKNOWLEDGEMENT, DR3
-from gaia.scanning import VERSION
+from gaia.releases import DR3
+from gaia.scanning import VERSION, provenance
 from gaia.scanning.coverage import centres
 from gaia.scanning.transits import BEGIN, END, Transits, forecast
 from gaia.tasks.pieces import each_done
@@ -72,10 +72,6 @@ IDENTIFIER = Role(
     "id", "identifier", ("meta.id;meta.main",), ("source_id", "target", "name", "id"), kind=Kind.ANY, required=False
 )
 TARGETS = TaskInput("", "table of targets", (IDENTIFIER, RA, DEC, *_MOTIONS), required=False, position=True)
-EPHEMERIS = (
-    "Gaia's orbit by JPL Horizons until 2022-12-19; after that solved from light times of ESA's forecasts, "
-    "which moves barycentric times by 0.02 s at most"
-)
 NAMED, NUMBERED = "named", "numbered"
 """What the plan calls its input: its first column is the identifier, or it has none."""
 
@@ -169,7 +165,8 @@ class TransitForecast(Task[TransitParameters]):
         "forecast tool GOST does: time, field of view, row of CCDs, scan angle, parallax factors.\n\n"
         "Targets are a position (TARGET, or RA and DEC), a table, a query, an upload, or all pixels of a HEALPix map. "
         "It is the nominal law: some of the transits were not observed, and the times differ from the real ones by up "
-        "to half a second. Nothing after January 2020 has been checked against an independent output."
+        "to half a second. After January 2020 only times have been checked against an independent output, those of "
+        "one position."
     )
     version = VERSION
     references = (
@@ -214,13 +211,9 @@ class TransitForecast(Task[TransitParameters]):
     def facts(self, parameters: TransitParameters) -> Mapping[str, str]:
         """Tell what the numbers rest on."""
         return {
-            "kernel": f"analytic nominal scanning law, version {VERSION}",
-            "ephemeris": EPHEMERIS,
-            "accuracy": "nothing after January 2020 has been checked against an independent output",
-            "gaps": "data gaps of Gaia DR3 (DPAC), astrometry",
+            **provenance.facts(),
             "position_epoch": f"J{parameters.epoch}",
-            "licence": DR3.facts()["licence"],
-            "acknowledgement": ACKNOWLEDGEMENT,
+            **{name: DR3.facts()[name] for name in ("licence", "acknowledgement")},
         }
 
     def columns(

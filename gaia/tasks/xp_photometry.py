@@ -174,7 +174,7 @@ class XpPhotometry(Task[PhotometryParameters]):
 
 
 def _groups(parameters: PhotometryParameters) -> list[Group]:
-    systems = [load(known(name)) for name in parameters.systems]
+    systems = [load(name) for name in dict.fromkeys(map(known, parameters.systems))]
     return [
         *(Group(each.label, each.bands, tuple(each.wavelengths.tolist()), each.unit) for each in systems),
         *(Group(LABEL, (own.name,), (own.mean_wavelength,), own.unit) for own in parameters.passbands),

@@ -1,9 +1,9 @@
 """GaiaXPy itself on arrays: what ENGINE=package runs, and what our kernels are tested against.
 
 GaiaXPy takes a string for a query, a file or an address in the network, evaluates text in columns, writes files unless
-told not to, prints, and changes the settings of warnings and of NumPy. So it is given nothing of a client's but arrays
-and names that were checked, and what it does to the process is undone. It holds 105 kB a source: call it with about a
-thousand sources at a time, and in a process without threads that care for standard output.
+told not to, prints, and changes the settings of warnings, NumPy and matplotlib. So it is given nothing of a client's
+but arrays and names that were checked, and what it does to the process is undone. It holds 105 kB a source: call it
+with about a thousand sources at a time, and in a process without threads that care for standard output.
 """
 
 from __future__ import annotations
@@ -160,6 +160,7 @@ def _gaiaxpy() -> Iterator[Any]:
     printing = np.get_printoptions()
     with (
         warnings.catch_warnings(),
+        importlib.import_module("matplotlib").rc_context(),  # whose texts it would have made by LaTeX
         redirect_stdout(_NOWHERE),
         redirect_stderr(_NOWHERE),
         np.errstate(all="ignore"),

@@ -6,7 +6,6 @@ import csv
 import gzip
 import io
 import socket
-import warnings
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
@@ -19,6 +18,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from gaia.xp import package
 from gaia.xp.covariance import covariances
 from gaia.xp.model import XpModel, load
 from gaia.xp.spectra import BASES, PAIRS, Band, Spectra
@@ -57,8 +57,9 @@ def gaiaxpy() -> Iterator[ModuleType]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(socket.socket, "connect", refuse)
         patch.setattr(socket.socket, "connect_ex", refuse)
-        with warnings.catch_warnings(action="ignore"):
-            import gaiaxpy  # noqa: PLC0415
+        package.preload()  # it puts back what GaiaXPy changes in matplotlib and NumPy
+        import gaiaxpy  # noqa: PLC0415
+
         yield gaiaxpy
     assert not tried
 

@@ -26,6 +26,8 @@ import numpy as np
 from gaia.xp import package
 from gaia.xp.spectra import Band, Spectra
 assert not {"gaiaxpy", "pandas", "scipy", "matplotlib"} & set(sys.modules)
+import matplotlib
+settings = dict(matplotlib.rcParams.copy(), backend=None)
 before = warnings.filters[:], np.get_printoptions()
 package.preload()
 assert "gaiaxpy" in sys.modules
@@ -35,6 +37,7 @@ spectra = Spectra(np.array([1]), band, band)
 assert package.generate(spectra, ["SDSS", "LSST"], error_correction=True).flux.shape == (1, 11)
 assert package.calibrate(spectra).flux.shape == (1, 343)
 assert (warnings.filters, np.get_printoptions()) == before
+assert dict(matplotlib.rcParams.copy(), backend=None) == settings
 assert not os.listdir() and threading.active_count() == 1, threading.enumerate()
 """
 
