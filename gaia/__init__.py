@@ -7,6 +7,7 @@
 `gaia.scanning`        kernels of the nominal scanning law: when Gaia saw which direction
 `gaia.plots`           pictures of results
 `gaia.tasks`           the tasks
+`gaia.catalogues`      descriptions of tables of the archive, for operators who load them
 `gaia.gost`            observation forecasts by the protocols of the Virtual Observatory
 =====================  =================================================================================================
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from lxml import etree
 
 from tap.adql import Dialect, features
+from tap.schema.models import PublishedTable
 from vo.core.limits import Limits
 from vo.core.settings import Settings
 from vo.core.tables.writers import FORMATS
 from vo.core.vosi import Capability, E, capabilities_document
 
+STANDARDS = "ivo://ivoa.net/std/"
 
-def tap_capabilities(settings: Settings, dialect: Dialect) -> bytes:
-    """Return the document of /tap/capabilities: only what this service really does."""
+
+def tap_capabilities(settings: Settings, dialect: Dialect, tables: Iterable[PublishedTable] = ()) -> bytes:
+    """Return the document of /tap/capabilities: only what this service really does, with what it publishes."""
     base = f"{settings.public_url}/tap"
     return capabilities_document(
         [
@@ -22,7 +27,7 @@ def tap_capabilities(settings: Settings, dialect: Dialect) -> bytes:
                 version="1.1",
                 use="base",
                 capability_type="tr:TableAccess",
-                extra=[_language(dialect), *_formats(), *_uploads(), *_limits(settings)],
+                extra=[*_data_models(tables), _language(dialect), *_formats(), *_uploads(), *_limits(settings)],
             ),
             Capability("ivo://ivoa.net/std/VOSI#capabilities", f"{base}/capabilities", version="1.0"),
             Capability("ivo://ivoa.net/std/VOSI#availability", f"{base}/availability", version="1.0"),
@@ -30,6 +35,16 @@ def tap_capabilities(settings: Settings, dialect: Dialect) -> bytes:
             Capability("ivo://ivoa.net/std/DALI#examples", f"{base}/examples", interface="vr:WebBrowser"),
         ]
     )
+
+
+def _data_models(tables: Iterable[PublishedTable]) -> list[etree._Element]:
+    """Declare the data models of tables whose utype names one, such as that of ``ivoa.obsplan``."""
+    models = {table.utype: table for table in tables if (table.utype or "").lower().startswith(STANDARDS)}
+    return [
+        E.dataModel({"ivo-id": utype}, table.curation.get("title") or table.name)
+        for utype, table in models.items()
+        if utype is not None
+    ]
 
 
 OLD_SPELLING = {

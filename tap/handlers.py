@@ -15,7 +15,7 @@ from tap.schema.service import SchemaService, Snapshot
 from tap.schema.xml import table_document, tableset_document
 from vo.core.dali.request import read_parameters
 from vo.core.documents import XML, Document
-from vo.core.errors import NotFoundError, ParameterError
+from vo.core.errors import NotFoundError, ParameterError, UnavailableError
 from vo.core.pages import page_environment
 from vo.core.settings import Settings
 from vo.core.vosi import Check, availability_document, run_checks
@@ -41,14 +41,14 @@ class DescriptionHandlers:
         self._settings = settings
         self._checks = checks
         self._up_since = datetime.now(UTC)
-        self._capabilities = Document.of(tap_capabilities(settings, dialect))
+        self._dialect = dialect
         self._cache: dict[str, Document] = {}
         self._cached: Snapshot | None = None
         self._examples = page_environment(settings, "tap").get_template("examples.html")
 
     async def capabilities(self, request: Request) -> Response:
         """Answer VOSI capabilities."""
-        return self._capabilities.response(request)
+        return (await asyncio.to_thread(self._capabilities)).response(request)
 
     async def availability(self, request: Request) -> Response:  # noqa: ARG002
         """Answer VOSI availability, after really testing the service's parts."""
@@ -72,6 +72,16 @@ class DescriptionHandlers:
     async def examples(self, request: Request) -> Response:
         """Answer the DALI examples."""
         return (await asyncio.to_thread(self._examples_page)).response(request)
+
+    def _capabilities(self) -> Document:
+        """Return the capabilities; also without the database, then without the data models of what it holds."""
+        try:
+            tables = list(self._current().tableset.tables.values())
+        except UnavailableError:
+            return Document.of(tap_capabilities(self._settings, self._dialect))
+        if "capabilities" not in self._cache:
+            self._cache["capabilities"] = Document.of(tap_capabilities(self._settings, self._dialect, tables))
+        return self._cache["capabilities"]
 
     def _tableset(self, detail: str) -> Document:
         snapshot = self._current()

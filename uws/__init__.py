@@ -8,11 +8,13 @@ The package knows no particular service. One hands in how its jobs are run (`uws
 `uws.models`               a job and what belongs to it, in the standard's words
 `uws.store`                the table for clients: create, read, list, queue, abort, delete. `change_phase` is here
 `uws.service`              the rules of one job list: who may do what, within which limits
+`uws.continuing`           a job that goes on with one that was aborted or failed, in a new job
 `uws.handlers`             HTTP: one small method for each resource; its documents are made by `uws.xml`, its pages by
                            `uws.pages` (`uws.negotiation` chooses between them)
 `uws.waiting`              WAIT: one listening connection wakes all who wait in a process
 `uws.queue`                the table for workers: lease, beat, report the end, bury the dead, take over their jobs
 `uws.executor`             what a service hands in, and what a running job is given: results, progress, the wish to stop
+`uws.checkpoints`          what a job keeps for its next attempt, or for a job that goes on with it
 `uws.worker`               the loop that leases jobs and runs them in threads, and the threads beside it
 `uws.undertaker`           finds dead workers and has their jobs taken over
 `uws.patience`             calls again while the database is away

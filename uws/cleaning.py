@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import structlog
 from sqlalchemy import Engine, text
 
+from uws.checkpoints import Checkpoints
 from uws.folders import folder_of
 from uws.models import Phase
 from uws.store import JobStore, change_phase, transaction
@@ -78,9 +79,12 @@ class Cleaner:
             self.remove_orphans()
 
     def discard(self, job_id: str, attempt: int) -> None:
-        """Remove what an attempt stored whose worker was lost."""
+        """Remove what an attempt stored whose worker was lost; a checkpoint stays, and counts if the job is over."""
         try:
             self._files.delete_folder(f"{folder_of(job_id)}/{attempt}")
+            kept = Checkpoints(self._files, job_id).load()
+            if kept is not None:
+                self._store.count_kept(job_id, kept.size)
         except ServiceError as error:  # the search for orphans finds it later
             log.warning("cleaning.failed", job=job_id, reason=str(error))
 

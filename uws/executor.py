@@ -9,11 +9,14 @@ from contextlib import AbstractContextManager, contextmanager
 from enum import Enum
 from typing import Any, Protocol
 
-from uws.folders import checkpoint_folder, checkpoint_of, folder_of
+import pyarrow as pa
+
+from uws.checkpoints import Checkpoint, Checkpoints
+from uws.folders import folder_of
 from uws.inputs import OpenInput, opened
 from uws.models import Facts, Job, Progress, Result
 from vo.core.errors import ServiceError
-from vo.core.files import FileStore
+from vo.core.files import FileStore, StoredWriter
 from vo.core.limits import Limits
 
 DISK_EVERY = 64 * 2**20
@@ -113,6 +116,10 @@ class JobContext:
         Whether results that are stored when it fails, or its time is over, are kept.
     closing : bool
         Whether only the ends of such results are still written, which a wish to stop does not prevent.
+    resumable : bool
+        Whether there can be another attempt, or a job that goes on with it.
+    kept : int, optional
+        Bytes of the checkpoint that stays with the job if it does not complete; None where nobody has looked.
 
     Parameters
     ----------
@@ -135,7 +142,10 @@ class JobContext:
         self.closing = False
         self.begun = time.monotonic()
         self.stopping: Stop | None = None
+        self.resumable = True
+        self.kept: int | None = None
         self._files = files
+        self._checkpoints = Checkpoints(files, job.job_id)
         self._cancel: Callable[[], None] | None = None
         self._lock = threading.Lock()
 
@@ -189,25 +199,60 @@ class JobContext:
         """Whether another attempt goes on with the job."""
         return self.stopping in (Stop.DRAIN, Stop.LOST)
 
-    def load_checkpoint(self) -> bytes | None:
-        """Return what an earlier attempt saved last, None where there is nothing."""
-        return self._files.read_small(checkpoint_of(self.job.job_id))
+    def load_checkpoint(self) -> Checkpoint | None:
+        """Return what an earlier attempt, or the job that this one goes on with, saved last; None for nothing."""
+        checkpoint = self._checkpoints.load()
+        self._checkpoints.tidy(checkpoint)
+        self.kept = 0 if checkpoint is None else checkpoint.size
+        return checkpoint
 
-    def save_checkpoint(self, state: bytes) -> None:
-        """Replace what the next attempt is given, should this one's worker be lost.
+    def save_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Replace what the next attempt is given; what is saved last is also what another job can go on with.
 
         Raises
         ------
         StoppedError
-            If the job is to stop: the next attempt may have begun.
+            If the lease is lost: the next attempt may have begun.
         """
-        self.check()
-        with self._files.write(checkpoint_of(self.job.job_id)) as stored:
-            stored.write(state)
+        if self.stopping is Stop.LOST:
+            self.check()
+        self._checkpoints.save(checkpoint)
+        self.kept = checkpoint.size
+
+    def keep_file(self, number: int) -> StoredWriter:
+        """Return a writer of a file that belongs to the next checkpoint, in the folder `attempt`."""
+        return self._checkpoints.write(self.attempt, number)
+
+    def kept_file(self, path: str) -> pa.NativeFile:
+        """Open a file of the checkpoint that was loaded."""
+        return self._checkpoints.open(path)
+
+    def check_disk(self) -> None:
+        """Raise a LimitError if there is too little room on the disk of results."""
+        self.limits.check_disk(self._files.free())
 
     def forget_checkpoint(self) -> None:
-        """Remove the checkpoint of a job that has ended."""
-        self._files.delete_folder(checkpoint_folder(self.job.job_id))
+        """Remove the checkpoint: of a job that has ended, or one that does not fit any more."""
+        self._checkpoints.forget()
+        self.kept = 0
+
+    def begin_anew(self) -> None:
+        """Remove all that was stored, as if the attempt had just begun.
+
+        Raises
+        ------
+        StoppedError
+            If the job is to stop: what is stored may be another attempt's.
+        """
+        self.check()
+        self.results.clear()
+        self.discard()
+        self.forget_checkpoint()
+
+    @property
+    def attempt(self) -> str:
+        """Name of the folder of this attempt's files among those that are kept."""
+        return str(self.job.attempt)
 
     def discard(self) -> None:
         """Remove what this attempt has stored."""

@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -120,6 +120,8 @@ class JobHandlers:
         Shared with other job lists; its own by default.
     service_url : str, optional
         Of the page from which people send jobs to this list.
+    captions : mapping of str to str
+        What results show, by their ids; for pictures.
     """
 
     def __init__(
@@ -134,7 +136,9 @@ class JobHandlers:
         title: str,
         threads: JobThreads | None = None,
         service_url: str | None = None,
+        captions: Mapping[str, str] | None = None,
     ) -> None:
+        self._captions = captions or {}
         self._jobs = jobs
         self._waiting = waiting
         self._pages = pages
@@ -206,7 +210,15 @@ class JobHandlers:
         if job.phase is Phase.QUEUED:
             job = await self._call(self._jobs.with_turn, job)
         if wants_html(request.headers.get("accept")):
-            page = self._pages.job(job, self._url_of(job), self._url, self._title, service_url=self._service_url)
+            page = self._pages.job(
+                job,
+                self._url_of(job),
+                self._url,
+                self._title,
+                service_url=self._service_url,
+                captions=self._captions,
+                continuable=await self._call(self._jobs.can_go_on, job),
+            )
             return HTMLResponse(page, headers=NEGOTIATED)
         return Response(xml.job_document(job, self._url_of(job)), headers=NEGOTIATED, media_type=XML)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from uws.folders import inputs_folder
 from uws.models import Input, Job
@@ -48,6 +48,21 @@ def stored(store: FileStore, job_id: str, sent: Mapping[str, SentFile]) -> Itera
         if sent:
             store.delete_folder(folder)
         raise
+
+
+def taken_over(store: FileStore, job_id: str, inputs: Sequence[Input]) -> list[Input]:
+    """Give the files of one job to another too.
+
+    Raises
+    ------
+    NotFoundError
+        If they are gone.
+    """
+    folder = f"{inputs_folder(job_id)}/{secrets.token_hex(8)}"
+    mine = [replace(one, path=f"{folder}/{number}") for number, one in enumerate(inputs, 1)]
+    for one, other in zip(mine, inputs, strict=True):
+        store.copy(other.path, one.path)
+    return mine
 
 
 @contextmanager

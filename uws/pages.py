@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
 
@@ -85,7 +85,17 @@ class JobPages:
             service_url=service_url,
         )
 
-    def job(self, job: Job, url: str, list_url: str, title: str, *, service_url: str | None = None) -> str:
+    def job(
+        self,
+        job: Job,
+        url: str,
+        list_url: str,
+        title: str,
+        *,
+        service_url: str | None = None,
+        captions: Mapping[str, str] | None = None,
+        continuable: bool = False,
+    ) -> str:
         """Return a job's page.
 
         Parameters
@@ -98,6 +108,10 @@ class JobPages:
             Address and name of the list that it belongs to.
         service_url : str, optional
             Of the page whose form makes such jobs; it takes a job's parameters in its address.
+        captions : mapping of str to str, optional
+            What results show, by their ids.
+        continuable : bool
+            Whether another job can go on with it.
         """
         moving = job.phase in MOVING
         return self._job.render(
@@ -107,6 +121,8 @@ class JobPages:
             list_title=title,
             now=datetime.now(UTC),
             limit=timedelta(seconds=job.execution_duration),
+            captions=captions or {},
+            continuable=continuable,
             service_url=service_url,
             again_url=None if service_url is None else f"{service_url}?{urlencode(_repeatable(job))}",
             moving=moving,
@@ -119,7 +135,7 @@ class JobPages:
 
 def _repeatable(job: Job) -> list[tuple[str, str]]:
     """Return the parameters of a job with which another one can be made: files are gone with it."""
-    return [(name, value) for name, value in job.parameters if name != "UPLOAD"]
+    return [(name, value) for name, value in job.parameters if name not in ("UPLOAD", "CONTINUE")]
 
 
 def duration(time: timedelta) -> str:

@@ -65,7 +65,7 @@ _KEPT = text("""
 
 _ENDED = (
     "error = CAST(:error AS jsonb), progress = NULL, results = CAST(:results AS jsonb), "
-    "stored_bytes = stored_bytes + :stored, facts = coalesce(CAST(:facts AS jsonb), facts)"
+    "stored_bytes = coalesce(:all, stored_bytes + :stored), facts = coalesce(CAST(:facts AS jsonb), facts)"
 )
 """What is set of a job that did not complete."""
 
@@ -259,10 +259,18 @@ class Queue:
                 or connection.execute(_COMPLETED, {"job_id": job.job_id, "attempt": job.attempt}).scalar()
             )
 
-    def fail(self, job: Job, error: ErrorSummary, results: Sequence[Result] = (), facts: Facts = NO_FACTS) -> bool:
+    def fail(
+        self,
+        job: Job,
+        error: ErrorSummary,
+        results: Sequence[Result] = (),
+        facts: Facts = NO_FACTS,
+        kept: int | None = None,
+    ) -> bool:
         """Turn EXECUTING to ERROR, or to ABORTED where that was asked for; return False when the lease is lost.
 
-        Results are those that were made before and are worth keeping. Like `complete` it may be called again.
+        Results are those that were made before and are worth keeping, `kept` is the size of the checkpoint that stays,
+        None where nobody has looked. Like `complete` it may be called again.
         """
         with transaction(self._engine) as connection:
             wanted = "NOT abort_asked AND NOT deleted"
@@ -274,7 +282,7 @@ class Queue:
                     condition=f"{_HELD} AND {wanted}",
                     changes=_ENDED,
                     error=json.dumps(asdict(error)),
-                    **_kept(results, facts),
+                    **_kept(job, results, facts, kept),
                     **_lease(job),
                 )
                 or change_phase(connection, job.job_id, Phase.ABORTED, condition=_HELD, **_lease(job))
@@ -287,8 +295,9 @@ class Queue:
         error: ErrorSummary | None = None,
         results: Sequence[Result] = (),
         facts: Facts = NO_FACTS,
+        kept: int | None = None,
     ) -> bool:
-        """Turn EXECUTING to ABORTED; return False when the lease is lost.
+        """Turn EXECUTING to ABORTED; return False when the lease is lost. Parameters are those of `fail`.
 
         The reason is given where it was not the client's wish: a job whose execution duration is over is aborted too
         (UWS 1.1, section 2.1.6).
@@ -302,7 +311,7 @@ class Queue:
                     condition=_HELD,
                     changes=_ENDED,
                     error=None if error is None else json.dumps(asdict(error)),
-                    **_kept(results, facts),
+                    **_kept(job, results, facts, kept),
                     **_lease(job),
                 )
                 or _keeps(connection, job, results)
@@ -433,10 +442,12 @@ def _keeps(connection: Connection, job: Job, results: Sequence[Result]) -> bool:
     return connection.execute(_KEPT, values).scalar() is not None
 
 
-def _kept(results: Sequence[Result], facts: Facts) -> dict[str, Any]:
+def _kept(job: Job, results: Sequence[Result], facts: Facts, kept: int | None) -> dict[str, Any]:
     """Return the values for what is kept of a job that did not complete."""
+    stored = sum(result.size for result in results)
     return {
         "results": json.dumps([asdict(result) for result in results]),
-        "stored": sum(result.size for result in results),
+        "stored": stored,
+        "all": None if kept is None else sum(one.size for one in job.inputs) + stored + kept,
         "facts": _json(facts),
     }

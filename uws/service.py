@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from typing import TypeAlias
 
 from uws import inputs
+from uws.checkpoints import Checkpoints
+from uws.continuing import CONTINUE, LEFT, nothing_left, parameters_from, refuse_beside
 from uws.folders import folder_of
 from uws.models import Estimate, Job, JobFilter, JobReference, Phase, Progress, Result
 from uws.store import JobStore
@@ -56,6 +58,8 @@ class Jobs:
     estimate : callable, optional
         Says what a job will cost, from the caller, its parameters and the files that come with them; None where nobody
         knows.
+    continues : bool, optional
+        Whether a job can go on with one that was aborted or failed; None where CONTINUE is a parameter as any other.
     """
 
     def __init__(
@@ -67,6 +71,7 @@ class Jobs:
         *,
         max_parameters: int,
         estimate: Estimator | None = None,
+        continues: bool | None = None,
     ) -> None:
         self.service = service
         self.files = files
@@ -74,15 +79,21 @@ class Jobs:
         self._store = store
         self._max_parameters = max_parameters
         self._estimate = estimate
+        self._continues = continues
 
     def create(self, caller: Caller, parameters: Parameters, files: Mapping[str, SentFile] = NO_FILES) -> Job:
         """Create a job; ``PHASE=RUN`` among the parameters queues it at once. Files stay with the job.
+
+        ``CONTINUE`` names a job of the same list that was aborted, ran out of its time, or was given up. The new one
+        has its parameters and its files, and what it has kept: it goes on from there. The old one stays as it is.
 
         Raises
         ------
         ServiceError
             Why it is not taken; then there is no job.
         """
+        if self._continues is not None and (left := parameters.one(CONTINUE)) is not None:
+            return self._create_from(caller, left.strip(), parameters, files)
         run = self._asked_phase(parameters, {"RUN"}) is not None
         run_id = _run_id(parameters)
         job_id = secrets.token_hex(16)
@@ -101,6 +112,51 @@ class Jobs:
                 run=run,
                 estimate=estimate,
             )
+
+    def _create_from(self, caller: Caller, left: str, parameters: Parameters, files: Mapping[str, SentFile]) -> Job:
+        """Create a job that goes on with another one."""
+        if not self._continues:
+            raise ParameterError(
+                CONTINUE, "jobs of this list keep nothing with which another one could go on.", hint="Send them again."
+            )
+        refuse_beside(parameters, files)
+        run = self._asked_phase(parameters, {"RUN"}) is not None
+        run_id = _run_id(parameters)
+        old = self.get(caller, left)
+        checkpoints = Checkpoints(self.files, old.job_id)
+        checkpoint = checkpoints.load() if old.phase in LEFT else None
+        if checkpoint is None:
+            raise nothing_left(old)
+        duration = parameters.one("EXECUTIONDURATION")
+        seconds = old.execution_duration if duration is None else self._duration(duration)
+        self.limits.check_disk(self.files.free())
+        stored = self._store.stored_bytes(caller.account)
+        self.limits.check_space(stored + checkpoint.size + sum(one.size for one in old.inputs))
+        job_id = secrets.token_hex(16)
+        try:
+            Checkpoints(self.files, job_id).take_over(checkpoints, checkpoint)
+            return self._store.create(
+                job_id=job_id,
+                service=self.service,
+                owner=caller.identity,
+                account=caller.account,
+                run_id=run_id or old.run_id,
+                parameters=parameters_from(old, _job_parameters(parameters)),
+                inputs=inputs.taken_over(self.files, job_id, old.inputs),
+                limits=replace(self.limits, job_time=seconds),
+                run=run,
+                estimate=Estimate(None, f"Goes on where the job {old.job_id} ended."),
+                kept=checkpoint.size,
+            )
+        except BaseException as error:
+            self.files.delete_folder(folder_of(job_id))
+            if isinstance(error, NotFoundError):  # it was destroyed meanwhile
+                raise _no_job(left) from None
+            raise
+
+    def can_go_on(self, job: Job) -> bool:
+        """Return whether another job can go on with one."""
+        return bool(self._continues) and job.phase in LEFT and Checkpoints(self.files, job.job_id).there
 
     def get(self, caller: Caller, job_id: str) -> Job:
         """Return a job.
@@ -156,6 +212,8 @@ class Jobs:
     ) -> Job:
         """Add parameters and files to a pending job (DALI 1.1, section 3.1: they accumulate, none is replaced)."""
         job = self.get(caller, job_id)
+        if self._continues and any(name == CONTINUE for name, _ in job.parameters):
+            refuse_beside(parameters, files)
         added = _job_parameters(parameters)
         size = sum(len(name) + len(value) for name, value in [*job.parameters, *added])
         if size > self._max_parameters:
@@ -200,14 +258,8 @@ class Jobs:
     def set_execution_duration(self, caller: Caller, job_id: str, parameters: Parameters) -> Job:
         """Set how long a job may run; 0 and what is above the limit become the limit."""
         job = self.get(caller, job_id)
-        value = parameters.one("EXECUTIONDURATION") or ""
-        found = _SECONDS.fullmatch(value.strip())
-        if not found:
-            raise ParameterError("EXECUTIONDURATION", f"{value[:40]!r} is not a whole number of seconds.")
-        digits = found[1].lstrip("0")
-        # Python refuses to read thousands of digits; so many seconds are more than the limit anyway.
-        seconds = int(digits) if 0 < len(digits) < 10 else self.limits.max_job_time
-        if not self._store.set_execution_duration(job.job_id, min(seconds, self.limits.max_job_time)):
+        seconds = self._duration(parameters.one("EXECUTIONDURATION") or "")
+        if not self._store.set_execution_duration(job.job_id, seconds):
             raise ForbiddenError(
                 f"The job is {self._phase_now(job)}: its duration can be set while it is PENDING only.",
                 hint="Create another job.",
@@ -262,6 +314,16 @@ class Jobs:
         if size:
             self.limits.check_disk(self.files.free())
             self.limits.check_space(self._store.stored_bytes(caller.account) + size)
+
+    def _duration(self, value: str) -> int:
+        """Read an execution duration; 0 and what is above the limit become the limit."""
+        found = _SECONDS.fullmatch(value.strip())
+        if not found:
+            raise ParameterError("EXECUTIONDURATION", f"{value[:40]!r} is not a whole number of seconds.")
+        digits = found[1].lstrip("0")
+        # Python refuses to read thousands of digits; so many seconds are more than the limit anyway.
+        seconds = int(digits) if 0 < len(digits) < 10 else self.limits.max_job_time
+        return min(seconds, self.limits.max_job_time)
 
     def _phase_now(self, job: Job) -> Phase:
         now = self._store.phases([job.job_id])

@@ -55,6 +55,13 @@ _WAITING = text("""
     SELECT count(*) FROM uws.jobs WHERE account = :account AND phase IN ('PENDING', 'QUEUED') AND NOT deleted
 """)
 _STORED = text("SELECT stored_bytes FROM uws.accounts WHERE account = :account")
+_COUNT_KEPT = text("""
+    UPDATE uws.jobs
+    SET stored_bytes = :size + (
+        SELECT coalesce(sum(CAST(one ->> 'size' AS bigint)), 0) FROM jsonb_array_elements(inputs) AS one
+    )
+    WHERE job_id = :job_id AND phase IN ('ABORTED', 'ERROR') AND results = '[]'
+""")
 _ADD_PARAMETERS = text("""
     UPDATE uws.jobs
     SET run_id = coalesce(:run_id, run_id),
@@ -160,8 +167,9 @@ class JobStore:
         limits: Limits,
         run: bool,
         estimate: Estimate | None = None,
+        kept: int = 0,
     ) -> Job:
-        """Create a job and, if wished, queue it in the same transaction.
+        """Create a job and, if wished, queue it in the same transaction; `kept` is the size of its checkpoint.
 
         Raises
         ------
@@ -182,7 +190,7 @@ class JobStore:
                     "retention": limits.retention,
                     "parameters": json.dumps(parameters),
                     "inputs": json.dumps([asdict(one) for one in inputs]),
-                    "stored": sum(one.size for one in inputs),
+                    "stored": sum(one.size for one in inputs) + kept,
                     "seconds": None if estimate is None else estimate.seconds,
                     "facts": "{}" if estimate is None else json.dumps({"plan": estimate.plan}),
                 },
@@ -202,6 +210,11 @@ class JobStore:
         """Return the size of all stored files of an account."""
         with transaction(self._engine) as connection:
             return stored_bytes(connection, account)
+
+    def count_kept(self, job_id: str, size: int) -> None:
+        """Count the checkpoint of a job that has ended without its worker."""
+        with transaction(self._engine) as connection:
+            connection.execute(_COUNT_KEPT, {"job_id": job_id, "size": size})
 
     def ahead(self, job: Job) -> int:
         """Return how many jobs of the same account were queued before a queued one."""

@@ -232,24 +232,25 @@ class Worker:
 
     def _report(self, job: Job, context: JobContext, error: ServiceError) -> Callable[[], bool | None]:
         """Return what reports that a job did not complete; it is False when nothing of it is to be kept."""
-        queue, facts = self._queue, context.facts
+        queue, facts, kept = self._queue, context.facts, context.kept
         results = context.results if context.keeps_partial else []
         match context.stopping:
             case Stop.LOST:
                 return lambda: False
             case Stop.ASKED:
-                return lambda: queue.stopped(job) and False
+                return lambda: queue.stopped(job, kept=kept) and False
             case Stop.DRAIN:
                 return lambda: queue.hand_back(job, counts=False) and False
             case Stop.TIME:
                 limit = time_reached(job.execution_duration, self._limits.max_job_time)
-                return lambda: _partly(queue.stopped(job, summary(limit), results, facts), results)
+                return lambda: _partly(queue.stopped(job, summary(limit), results, facts, kept), results)
         if isinstance(error, UnavailableError):
             if job.vain_attempts + 1 < self._attempts[job.service]:
                 log.warning("job.interrupted", job=job.job_id, reason=str(error))
                 return lambda: queue.hand_back(job, counts=True) and False
-            return lambda: queue.fail(job, given_up(job.vain_attempts + 1, error.message)) and False
-        return lambda: _partly(queue.fail(job, summary(error), results, facts), results)
+            given = given_up(job.vain_attempts + 1, error.message)
+            return lambda: queue.fail(job, given, kept=kept) and False
+        return lambda: _partly(queue.fail(job, summary(error), results, facts, kept), results)
 
     def _forget_inputs(self, job: Job) -> None:
         """Remove what came with a job that is completed."""

@@ -25,8 +25,8 @@ class Targets:
         Change of the direction in a day, shape (n, 3).
     parallax : numpy.ndarray or None
         In radians, shape (n,).
-    epoch : float
-        Of the directions, if they move: modified Julian day.
+    epoch : numpy.ndarray or None
+        Of the directions, if they move: modified Julian days, shape (n,).
     """
 
     direction: Floats
@@ -34,7 +34,7 @@ class Targets:
     north: Floats
     motion: Floats | None = None
     parallax: Floats | None = None
-    epoch: float = 0.0
+    epoch: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.direction)
@@ -46,18 +46,22 @@ class Targets:
 
     def part(self, first: int, stop: int) -> Targets:
         """Return the targets from `first` to before `stop`."""
-        motion = None if self.motion is None else self.motion[first:stop]
-        parallax = None if self.parallax is None else self.parallax[first:stop]
         here = slice(first, stop)
-        return Targets(self.direction[here], self.east[here], self.north[here], motion, parallax, self.epoch)
+        others = (self.motion, self.parallax, self.epoch)
+        return Targets(
+            self.direction[here],
+            self.east[here],
+            self.north[here],
+            *(None if values is None else values[here] for values in others),
+        )
 
     def at(self, target: Integers, time: Floats, position: Floats) -> Floats:
         """Return directions of targets at times, from positions in astronomical units; unit vectors, shape (k, 3)."""
         seen = self.direction[target]
         if not self.moving:
             return seen
-        if self.motion is not None:
-            seen = seen + self.motion[target] * (time - self.epoch)[:, None]
+        if self.motion is not None and self.epoch is not None:
+            seen = seen + self.motion[target] * (time - self.epoch[target])[:, None]
         if self.parallax is not None:
             seen = seen - self.parallax[target][:, None] * position
         return np.asarray(seen / np.linalg.norm(seen, axis=1, keepdims=True), dtype=np.float64)
@@ -65,9 +69,10 @@ class Targets:
     def drift(self, begin: float, end: float) -> float:
         """Return how far the directions go at most from where they are at their epoch, until any time of a range."""
         far = 0.0
-        if self.motion is not None and len(self):
-            speed = np.nanmax(np.linalg.norm(self.motion, axis=1), initial=0.0)
-            far += float(speed) * max(abs(begin - self.epoch), abs(end - self.epoch))
+        if self.motion is not None and self.epoch is not None and len(self):
+            speed = np.linalg.norm(self.motion, axis=1)
+            days = np.maximum(np.abs(begin - self.epoch), np.abs(end - self.epoch))
+            far += float(np.nanmax(speed * days, initial=0.0))
         if self.parallax is not None and len(self):
             far += 1.1 * float(np.nanmax(np.abs(self.parallax), initial=0.0))
         return far
@@ -80,11 +85,11 @@ def targets(
     pmra: Floats | None = None,
     pmdec: Floats | None = None,
     parallax: Floats | None = None,
-    epoch: float = 0.0,
+    epoch: float | Floats = 0.0,
 ) -> Targets:
-    """Return targets at positions in degrees; proper motions in mas a year, parallaxes in mas, the epoch a day.
+    """Return targets at positions in degrees; proper motions in mas a year, parallaxes in mas, epochs in days.
 
-    What is no position becomes NaN, which nothing is near to.
+    What is no position becomes NaN, which nothing is near to; one whose epoch is NaN does not move.
     """
     known = np.isfinite(ra) & (np.abs(dec) <= 90)
     right, up = np.radians(np.where(known, ra, np.nan)), np.radians(np.where(known, dec, np.nan))
@@ -93,9 +98,10 @@ def targets(
     east = np.column_stack([-np.sin(right), np.cos(right), nothing]) @ TO_ICRS
     north = np.column_stack([-np.sin(up) * np.cos(right), -np.sin(up) * np.sin(right), np.cos(up)]) @ TO_ICRS
     motion = None
+    epochs: Floats = np.array(np.broadcast_to(np.asarray(epoch, dtype=np.float64), ra.shape))
     if pmra is not None and pmdec is not None:
-        moving = np.isfinite(pmra) & np.isfinite(pmdec)
+        moving = np.isfinite(pmra) & np.isfinite(pmdec) & np.isfinite(epochs)
         along = np.where(moving, pmra, 0.0)[:, None] * east + np.where(moving, pmdec, 0.0)[:, None] * north
         motion = along * (_MILLIARCSECOND / _YEAR)
     away = None if parallax is None else np.where(np.isfinite(parallax), parallax, 0.0) * _MILLIARCSECOND
-    return Targets(direction, east, north, motion, away, epoch)
+    return Targets(direction, east, north, motion, away, np.nan_to_num(epochs))

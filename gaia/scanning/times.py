@@ -58,8 +58,8 @@ def obmt(tcb: Floats) -> Floats:
     return _OBMT + 4.0 * (tcb - _OBMT_DAY)
 
 
-def julian_year(year: float) -> float:
-    """Return the modified Julian day of an epoch in Julian years."""
+def julian_year(year: float | Floats) -> float | Floats:
+    """Return the modified Julian day of an epoch in Julian years, or of several."""
     return 51544.5 + (year - 2000.0) * 365.25
 
 

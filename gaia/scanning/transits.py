@@ -81,7 +81,7 @@ def forecast(
     pmra: Floats | None = None,
     pmdec: Floats | None = None,
     parallax: Floats | None = None,
-    epoch: float = EPOCH,
+    epoch: float | Floats = EPOCH,
 ) -> Transits:
     """Forecast the transits of targets.
 
@@ -95,8 +95,8 @@ def forecast(
         Proper motions in mas a year, along the great circle as in Gaia's catalogues; NaN is none.
     parallax : numpy.ndarray, optional
         In mas.
-    epoch : float, optional
-        Of the positions, if they move: Julian year.
+    epoch : float or numpy.ndarray, optional
+        Of the positions, if they move: Julian year, of all or of each.
 
     Raises
     ------

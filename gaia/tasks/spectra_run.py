@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from gaia.engines import Engine, installed, ran
 from gaia.tasks.pieces import each_done
 from gaia.tasks.spectra_columns import SOURCE_ID
-from gaia.tasks.spectra_input import INPUT, Chunk, chunks, needed_roles, useful_roles
+from gaia.tasks.spectra_input import BANDS, INPUT, Chunk, chunks, needed_roles, useful_roles
 from gaia.xp.model import XpModel, load
 from gaia.xp.spectra import Spectra
 from uws.tasks import Input, Plan, Reference, Rows, SelectionFacts, TaskContext, TaskParameters, parameter
 from uws.tasks.kept import kept_places
+from uws.tasks.resuming import RowsDone
 from vo.core.errors import ParameterError
 from vo.core.tables import Column
 
@@ -138,10 +139,11 @@ def computed(
     *,
     errors: bool,
     rows: int,
+    resumable: bool = True,
 ) -> Iterator[tuple[Chunk, Done]]:
     """Yield the input's rows with what was computed from them, so many rows at a time, in their order.
 
-    Counts, facts about the run and progress are told on the way.
+    Counts, facts about the run and progress are told on the way, and checkpoints are made.
 
     Parameters
     ----------
@@ -157,21 +159,30 @@ def computed(
         Whether errors of the coefficients are needed.
     rows : int
         Of each piece of work.
+    resumable : bool
+        Whether the run can go on from a checkpoint: not if it makes a file of all rows.
     """
     for name, value in ran(parameters.engine, PACKAGE, KERNELS).items():
         context.info(name, value)
     context.info("calibration", f"BP v375wi, RP v142r, as distributed with {PACKAGE} {installed(PACKAGE)}")
     roles = _read_roles(errors=errors, truncation=parameters.truncation)
-    work = chunks(given, kept_columns(given.columns, parameters), roles, rows)
-    without = {"bp": 0, "rp": 0}
+    done = RowsDone(context.checkpoint, given.recognised.found["source_id"].name)
+    left = replace(given, batches=done.left(given.batches)) if resumable else given
+    work = chunks(left, kept_columns(given.columns, parameters), roles, rows)
     pairs = ((chunk, chunk.spectra) for chunk in work)
-    for chunk, done in each_done(pairs, function, context, elsewhere=parameters.engine is Engine.PACKAGE):
-        yield chunk, done
+    count = 0
+    for chunk, made in each_done(pairs, function, context, elsewhere=parameters.engine is Engine.PACKAGE):
+        yield chunk, made
         context.count(requested=chunk.requested, found=len(chunk.spectra), failed=chunk.failed)
-        for band in without:
-            without[band] += int(np.count_nonzero(~getattr(chunk.spectra, band).present))
-    for band, count in without.items():
-        context.info(f"without_{band}", str(count))
+        for band in BANDS:
+            missing = int(np.count_nonzero(~getattr(chunk.spectra, band).present))
+            done.tally[band] = done.tally.get(band, 0) + missing
+            context.info(f"without_{band}", str(done.tally[band]))
+        count += chunk.requested
+        if given.rows:
+            context.progress(fraction=(done.resumed + count) / given.rows)
+        if resumable:
+            done.add(chunk.requested)
 
 
 def result_columns(kept: Sequence[Column], own: Sequence[Column]) -> tuple[Column, ...]:

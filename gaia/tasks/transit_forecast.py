@@ -63,10 +63,12 @@ PICTURES = {
     "coverage": ("coverage.png", "How often the targets were seen"),
 }
 
+_EPOCHS = ("meta.ref;time.epoch", "time.epoch")
 _MOTIONS = (
     Role("pmra", "proper motion in right ascension", ("pos.pm;pos.eq.ra",), ("pmra",), unit="mas.yr-1", required=False),
     Role("pmdec", "proper motion in declination", ("pos.pm;pos.eq.dec",), ("pmdec",), unit="mas.yr-1", required=False),
     Role("parallax", "parallax", ("pos.parallax", "pos.parallax.trig"), ("parallax",), unit="mas", required=False),
+    Role("ref_epoch", "epoch", _EPOCHS, ("ref_epoch", "epoch"), unit="yr", required=False),
 )
 IDENTIFIER = Role(
     "id", "identifier", ("meta.id;meta.main",), ("source_id", "target", "name", "id"), kind=Kind.ANY, required=False
@@ -104,11 +106,13 @@ class TransitParameters(TaskParameters):
         ge=BEGIN,
         le=END,
     )
-    epoch: float = parameter(
-        DR3.reference_epoch,
-        description="Julian epoch of the positions, from which targets with proper motions are moved.",
+    epoch: float | None = parameter(
+        None,
+        description="Julian epoch of the positions, from which targets with proper motions are moved, where no column "
+        "tells it; 2016 for Gaia DR3.",
         unit="yr",
         ucd="time.epoch",
+        examples=(DR3.reference_epoch,),
         ge=1900,
         le=2100,
     )
@@ -139,10 +143,14 @@ class Piece:
     pmra: NDArray[np.float64] | None = None
     pmdec: NDArray[np.float64] | None = None
     parallax: NDArray[np.float64] | None = None
+    ref_epoch: NDArray[np.float64] | None = None
 
 
 def forecasted(piece: Piece, parameters: TransitParameters) -> Transits:
     """Forecast the transits of some targets; it can run in other processes."""
+    epoch = piece.ref_epoch
+    if epoch is None:
+        epoch = np.full(len(piece.ra), np.nan if parameters.epoch is None else parameters.epoch)
     return forecast(
         piece.ra,
         piece.dec,
@@ -151,7 +159,7 @@ def forecasted(piece: Piece, parameters: TransitParameters) -> Transits:
         pmra=piece.pmra,
         pmdec=piece.pmdec,
         parallax=piece.parallax,
-        epoch=parameters.epoch,
+        epoch=epoch,
     )
 
 
@@ -176,7 +184,7 @@ class TransitForecast(Task[TransitParameters]):
     parameters = TransitParameters
     inputs = (TARGETS,)
     outputs = (
-        TaskOutput("result", "Transits", columns=(RIGHT_ASCENSION, DECLINATION, *TRANSIT)),
+        TaskOutput("result", "Transits", columns=(RIGHT_ASCENSION, DECLINATION)),
         *(TaskOutput(name, title, "image/png") for name, title in PICTURES.values()),
     )
     examples = (
@@ -204,6 +212,12 @@ class TransitForecast(Task[TransitParameters]):
         if parameters.healpix_order is not None:
             raise ParameterError("HEALPIX_ORDER", "is given together with targets.", hint="Send one of them.")
         roles = [role.name for role in TARGETS.roles if role.name in facts.recognised]
+        if {"pmra", "pmdec"} <= set(roles) and "ref_epoch" not in roles and parameters.epoch is None:
+            raise ParameterError(
+                "EPOCH",
+                f"is missing: {facts.source} has proper motions, and no column tells the epoch of its positions.",
+                hint="Send it, such as EPOCH=2016 for Gaia DR3, or name the column with REF_EPOCH.",
+            )
         wanted = tuple(dict.fromkeys(name for role in roles if (name := facts.recognised.name(role))))
         name = NAMED if "id" in roles else NUMBERED
         return _plan({name: Rows("", wanted)}, facts.rows, years, parameters, f"Targets: {facts.source}.")
@@ -212,7 +226,7 @@ class TransitForecast(Task[TransitParameters]):
         """Tell what the numbers rest on."""
         return {
             **provenance.facts(),
-            "position_epoch": f"J{parameters.epoch}",
+            **({} if parameters.epoch is None else {"position_epoch": f"J{parameters.epoch}"}),
             **{name: DR3.facts()[name] for name in ("licence", "acknowledgement")},
         }
 
@@ -238,6 +252,10 @@ class TransitForecast(Task[TransitParameters]):
             parameters.time_min,
             parameters.time_max,
         )
+        targets = None if parameters.healpix_order is None else 12 * 4**parameters.healpix_order
+        if inputs:
+            targets = next(iter(inputs.values())).rows
+        done = 0
         for (identifiers, piece), found in each_done(
             ((each, each[1]) for each in work), partial(forecasted, parameters=parameters), context
         ):
@@ -250,6 +268,9 @@ class TransitForecast(Task[TransitParameters]):
                 common = [column.take(rows) for column in (identifiers, pa.array(piece.ra), pa.array(piece.dec))]
                 yield batch([*common, *transit_arrays(found)])
             context.count(requested=count, found=count)
+            done += count
+            if targets:
+                context.progress(fraction=done / targets)
         pictures.draw()
 
 

@@ -210,7 +210,15 @@ class XpCalibrate(Task[CalibrateParameters]):
         function = partial(calibrated, parameters=parameters)
         sample = SpectraSample(context.file(PICTURE), wavelength, title=TITLE) if context.wants(PICTURE) else None
         rows = work_rows(len(wavelength), correlated=parameters.with_correlation)
-        work = computed(inputs[""], parameters, context, function, errors=_errors(parameters), rows=rows)
+        work = computed(
+            inputs[""],
+            parameters,
+            context,
+            function,
+            errors=_errors(parameters),
+            rows=rows,
+            resumable=not parameters.documents,
+        )
         with ExitStack() as stack:
             documents = None
             if parameters.documents and context.wants(DOCUMENTS):

@@ -7,12 +7,13 @@ programs' business and are passed over; keys without a prefix that nobody knows 
 
 from __future__ import annotations
 
+import re
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from vo.core.errors import TableError
 from vo.core.tables import Column, Datatype
@@ -35,6 +36,9 @@ FELIS_TYPES: dict[str, tuple[Datatype, str | None, str | None]] = {
     "timestamp": (Datatype.CHAR, "*", "timestamp"),
 }
 """Felis' datatypes as VOTable's (datatype, arraysize, xtype)."""
+
+IDENTIFIER = re.compile(r"[^{}]*[^{}\s][^{}]*\{([^{}]+)\}[^{}]*")
+"""What objects are called, with the name of a column in braces."""
 
 PREFIXES = ("mysql:", "postgresql:", "fits:", "ivoa:", "votable:", "tap:", "vo:")
 
@@ -165,6 +169,8 @@ class TableDescription(_Model):
     utype: str | None = Field(default=None, alias="votable:utype")
     title: str | None = Field(default=None, alias="vo:title")
     position: Position | None = Field(default=None, alias="vo:position")
+    identifiers: tuple[str, ...] = Field(default=(), alias="vo:identifier")
+    """What rows are called, the column in braces: ``HIP {hip}``; one, or a list of them."""
     layout: Layout = Field(default_factory=TableLayout, alias="vo:layout")
     references: tuple[Reference, ...] = Field(default=(), alias="vo:references")
     licence: Licence | None = Field(default=None, alias="vo:licence")
@@ -172,6 +178,21 @@ class TableDescription(_Model):
     synthetic: str | None = Field(default=None, alias="vo:synthetic")
     """How the values were made, for a table that holds no observations."""
     examples: tuple[ExampleDescription, ...] = Field(default=(), alias="vo:examples")
+
+    @field_validator("identifiers", mode="before")
+    @classmethod
+    def _listed(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _identifiers_lead_to_rows(self) -> Self:
+        for pattern in self.identifiers:
+            column = IDENTIFIER.fullmatch(pattern)
+            if column is None:
+                raise ValueError(f"table {self.name}: vo:identifier {pattern!r} is not like 'HIP {{hip}}'")
+            if column[1] not in self.unique_columns:
+                raise ValueError(f"table {self.name}: the column {column[1]} of vo:identifier is not vo:unique")
+        return self
 
     @property
     def unique_columns(self) -> set[str]:
@@ -184,7 +205,16 @@ class TableDescription(_Model):
 
     def curation(self) -> dict[str, Any]:
         """Return what TAP_SCHEMA has no place for, as plain data."""
-        names = ("title", "position", "references", "licence", "acknowledgement", "synthetic", "examples")
+        names = (
+            "title",
+            "position",
+            "identifiers",
+            "references",
+            "licence",
+            "acknowledgement",
+            "synthetic",
+            "examples",
+        )
         return self.model_dump(include=set(names), exclude_none=True, mode="json")
 
 

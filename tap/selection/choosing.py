@@ -14,6 +14,7 @@ from tap.adql.syntax.parser import parse
 from tap.adql.types import identifier
 from tap.selection.errors import told_of
 from uws.tasks.selections import SelectionRequest
+from uws.tasks.targets import Target
 from vo.core.errors import ParameterError
 
 _NAME = re.compile(r'\s*(?:[A-Za-z][A-Za-z0-9_]*|"(?:[^"]|"")+")\s*(?:\.|\Z)', re.ASCII)
@@ -82,7 +83,14 @@ class Sent:
     name: str
 
 
-Choice: TypeAlias = Queried | Sent
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A selection that is one position, as the client gives it."""
+
+    target: Target
+
+
+Choice: TypeAlias = Queried | Sent | Given
 
 
 def choose(
@@ -91,12 +99,12 @@ def choose(
     catalogue: Catalogue,
     dialect: Dialect,
 ) -> dict[str, Choice]:
-    """Return what each selection means.
+    """Return what each selection means; those are left out that are not required and for which nothing is left.
 
     Parameters
     ----------
     selections : mapping of str to SelectionRequest
-        As the client says it, by names of inputs.
+        As the client says it, by names of inputs; names of targets are queries by now.
     sent : sequence of CatalogueTable
         Tables that came along, in their order.
     catalogue : Catalogue
@@ -115,12 +123,16 @@ def choose(
     for name, request in selections.items():
         if request.query is not None:
             chosen[name] = _query(request.parameter, request.query, names, known, dialect)
+        elif isinstance(request.target, Target):
+            chosen[name] = Given(request.target)
         elif request.table is not None:
             chosen[name] = _table(request.parameter, request.table, names, known, dialect)
     used = {table for choice in chosen.values() for table in _tables_of(choice)}
     left = [table.name for table in sent if table.name not in used]
-    for name in selections:
+    for name, request in selections.items():
         if name not in chosen:
+            if not left and not request.required:
+                continue
             if not left:
                 raise ParameterError(
                     "UPLOAD", f"no table is left for input {name}.", hint="Each input takes an upload of its own."
@@ -136,7 +148,12 @@ def choose(
 
 
 def _tables_of(choice: Choice) -> frozenset[str]:
-    return choice.sent if isinstance(choice, Queried) else frozenset({choice.name})
+    match choice:
+        case Queried():
+            return choice.sent
+        case Sent():
+            return frozenset({choice.name})
+    return frozenset()
 
 
 def _query(parameter: str, query: str, names: set[str], catalogue: Catalogue, dialect: Dialect) -> Queried:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from types import TracebackType
@@ -11,19 +11,22 @@ from typing import Self
 import pyarrow as pa
 
 from tap.adql import Dialect
+from tap.schema.models import PublishedTable
 from tap.schema.service import SchemaService
 from tap.selection.batches import Batches
-from tap.selection.choosing import Choice, Queried, Sent, choose
+from tap.selection.choosing import Choice, Given, Queried, Sent, choose
 from tap.selection.errors import told_of
 from tap.selection.neighbours import FIRST_ROW, Floats, Side, pairs
 from tap.selection.sent import SentTables
 from tap.selection.statements import Statements, canonical
+from tap.selection.targets import Identifier, identified, identifiers
 from tap.upload.loading import UploadedTables, UploadService
 from tap.upload.models import SCHEMA, read_uploads
 from uws.inputs import OpenInput
 from uws.tasks.declaration import InputPlan, Neighbours, Rows
 from uws.tasks.recognition import Recognised
-from uws.tasks.selections import Described, SelectionsRequest
+from uws.tasks.selections import Described, SelectionRequest, SelectionsRequest
+from uws.tasks.targets import COLUMNS
 from vo.core.arrow import ArrowPool
 from vo.core.callers import Caller
 from vo.core.errors import ServiceError
@@ -57,18 +60,29 @@ class SelectionService:
         """Return the selections of one run, of which nothing is read yet."""
         statements = Statements(self._schema, self._pool, self._dialect, label)
         sent = SentTables(self._uploads, read_uploads(request.uploads), files, caller, statements.seconds)
-        return OpenedSelections(request, statements, sent)
+        return OpenedSelections(request, statements, sent, lambda: identifiers(self._tables()))
+
+    def _tables(self) -> Iterable[PublishedTable]:
+        return self._schema.current().tableset.tables.values()
 
 
 class OpenedSelections:
     """The selections of one run (a `uws.tasks.selections.OpenSelections`)."""
 
-    def __init__(self, request: SelectionsRequest, statements: Statements, sent: SentTables) -> None:
+    def __init__(
+        self,
+        request: SelectionsRequest,
+        statements: Statements,
+        sent: SentTables,
+        names: Callable[[], Sequence[Identifier]],
+    ) -> None:
         self._request = request
+        self._names = names
         self._statements = statements
         self._sent = sent
         self._chosen: dict[str, Choice] | None = None
         self._described: dict[str, Described] = {}
+        self._named: dict[str, str] = {}
         self._opened: list[Batches] = []
 
     def __enter__(self) -> Self:
@@ -84,6 +98,16 @@ class OpenedSelections:
         self._statements.close()
         self._sent.close()
 
+    def has(self, name: str) -> bool:
+        """Return whether anything is given for an input: one that is not required may have no table left.
+
+        Raises
+        ------
+        ServiceError
+            What is wrong with any of them.
+        """
+        return name in self._choices()
+
     def describe(self, name: str) -> Described:
         """Return what is known of an input; of a CSV file, which says nothing of its columns, all rows are looked at.
 
@@ -93,14 +117,20 @@ class OpenedSelections:
             What is wrong with the query, the table's name or the file.
         """
         if name not in self._described:
-            choice = self._choice(name)
-            if isinstance(choice, Queried):
-                with told_of(choice.parameter):
-                    self._described[name] = self._of_query(choice)
-            else:
-                table = self._sent.tables[choice.name]
-                self._described[name] = Described(table.columns, table.rows, f"upload {_shown(choice.name)}")
+            self._described[name] = self._describe(name, self._choice(name))
         return self._described[name]
+
+    def _describe(self, name: str, choice: Choice) -> Described:
+        match choice:
+            case Queried():
+                with told_of(choice.parameter):
+                    described = self._of_query(choice)
+                return replace(described, source=self._named.get(name, described.source))
+            case Sent():
+                table = self._sent.tables[choice.name]
+                return Described(table.columns, table.rows, f"upload {_shown(choice.name)}")
+            case Given(target):
+                return Described(COLUMNS, 1, target.source)
 
     def open(self, plan: InputPlan, recognised: Mapping[str, Recognised]) -> TableStream:
         """Begin to read.
@@ -127,12 +157,23 @@ class OpenedSelections:
         self._statements.cancel()
         self._sent.cancel()
 
-    def _choice(self, name: str) -> Choice:
+    def _choices(self) -> dict[str, Choice]:
         if self._chosen is None:
             sent = [table.as_loaded for table in self._sent.tables.values()]
             catalogue, dialect = self._statements.catalogue, self._statements.dialect
-            self._chosen = choose(self._request.selections, sent, catalogue, dialect)
-        return self._chosen[name]
+            requests = {name: self._identified(name, request) for name, request in self._request.selections.items()}
+            self._chosen = choose(requests, sent, catalogue, dialect)
+        return self._chosen
+
+    def _choice(self, name: str) -> Choice:
+        return self._choices()[name]
+
+    def _identified(self, name: str, request: SelectionRequest) -> SelectionRequest:
+        """Return a request in which the name of a target is the query of its row."""
+        if not isinstance(request.target, str):
+            return request
+        self._named[name] = f"target {request.target}"
+        return identified(request, self._names(), self._statements)
 
     def _of_query(self, choice: Queried) -> Described:
         rows: int | None
@@ -155,6 +196,9 @@ class OpenedSelections:
     def _rows(self, plan: Rows) -> TableStream:
         columns, places = self._asked_for(plan)
         choice = self._choice(plan.selection)
+        if isinstance(choice, Given):
+            batch = choice.target.batch().select([column.name for column in columns])
+            return self._read((each for each in (batch,)), columns)
         if isinstance(choice, Sent):
             return self._read(self._sent.rows(choice.name, places), columns)
         described, uploaded = choice.translation.columns, None
@@ -166,7 +210,7 @@ class OpenedSelections:
         return self._read(self._asked(choice, plan, described, places, uploaded), columns)
 
     def _sent_with_queries(self) -> frozenset[str]:
-        choices = (self._choice(name) for name in self._request.selections)
+        choices = self._choices().values()
         return frozenset().union(*(choice.sent for choice in choices if isinstance(choice, Queried)))
 
     def _asked(

@@ -75,6 +75,14 @@ class Statements:
         root = read_plan(plan, lambda schema, name: physical.get((schema or "", name or "")))
         return round(min(root.estimate.rows, _MOST_ROWS))
 
+    def has_rows(self, query: str) -> bool:
+        """Return whether a query finds anything, that is quick if it finds anything."""
+        stream = self._begin(query, _first, session=_PLANNING)
+        try:
+            return any(batch.num_rows for batch in stream)
+        finally:
+            self.end(stream)
+
     def translated(self, query: str, uploaded: UploadedTables | None = None) -> Translation:
         """Translate a query as the catalogue is now."""
         tables = () if uploaded is None else uploaded.tables
@@ -192,6 +200,10 @@ def canonical(stream: ArrowStream, columns: tuple[Column, ...]) -> Iterator[pa.R
     for batch in stream:
         for arrays in cast.pieces(batch):
             yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _first(translation: Translation) -> str:
+    return f"SELECT c0 FROM ({translation.sql}) AS q LIMIT 1"
 
 
 def _explained(translation: Translation) -> str:

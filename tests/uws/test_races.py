@@ -16,6 +16,7 @@ from sqlalchemy import text
 from tests.conftest import wait_until
 from tests.uws.database import LIMITS, Database
 from tests.uws.working import working
+from uws.checkpoints import Checkpoint
 from uws.cleaning import Cleaner
 from uws.executor import JobContext, Stop, StoppedError
 from uws.models import NO_FACTS, Facts, Job, Phase, Result
@@ -222,9 +223,9 @@ def test_a_worker_that_lost_a_job_leaves_its_checkpoint_to_the_next(database: Da
     files = FileStore(tmp_path)
     job = database.leased()
     late, next_one = JobContext(job, files, LIMITS), JobContext(job, files, LIMITS)
-    late.save_checkpoint(b"first")
+    late.save_checkpoint(Checkpoint(b"first"))
     late.stop(Stop.LOST)
-    next_one.save_checkpoint(b"second")
+    next_one.save_checkpoint(Checkpoint(b"second"))
     with pytest.raises(StoppedError):
-        late.save_checkpoint(b"third")
-    assert next_one.load_checkpoint() == b"second"
+        late.save_checkpoint(Checkpoint(b"third"))
+    assert next_one.load_checkpoint() == Checkpoint(b"second")

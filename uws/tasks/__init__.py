@@ -11,9 +11,11 @@ The package knows no particular task; they come by the entry points ``vo.tasks``
 `uws.tasks.request`        all that a client asks of a task
 `uws.tasks.catalogue`      which tasks there are
 `uws.tasks.planning`       a run before it begins: selections described, columns recognised, the task's plan
+`uws.tasks.kept`           columns of inputs that come into the result
 `uws.tasks.running`        a run: selections → plan → process → results
 `uws.tasks.outputs`        tables and files on their way into results
 `uws.tasks.jobs`           runs as jobs
+`uws.tasks.journal`        rows that a run has made, kept for whoever goes on with it; `resuming` is help for tasks
 `uws.tasks.process`        the process of a run as its parent sees it, fed by `feeding`; its ends in words are `endings`
 `uws.tasks.events`         what it tells, as `frames` that nobody has to trust; `order` is what it is told
 `uws.tasks.nursery`        keeps the `forkserver` alive that it is born from

@@ -103,6 +103,9 @@ def _check(task: Task[Any]) -> None:
     names = known_names(task)
     if twice := _twice(names):
         raise TaskError(f"the task {task.name} has parameters with the same name: {', '.join(twice)}.")
+    for wanted in task.inputs:
+        if wanted.position and not {"ra", "dec"} <= {role.name for role in wanted.roles}:
+            raise TaskError(f"the {wanted.title} may be a position, and has no roles for its coordinates.")
     for each in describe(task.parameters):
         if each.repeated and any("," in choice for choice in each.choices):
             raise TaskError(f"the choices of {each.name} have commas, which stand between several values.")

@@ -64,7 +64,7 @@ def _run(order: Order, context: PipedContext, told: FrameWriter, inputs: list[in
     task: Task[Any] = getattr(importlib.import_module(module), name)()
     parameters = task.parameters.model_validate_json(order.parameters)
     given = {
-        name: Input(columns, _batches(columns, descriptor), order.recognised.get(name, NOTHING))
+        name: Input(columns, _batches(columns, descriptor), order.recognised.get(name, NOTHING), order.rows.get(name))
         for (name, columns), descriptor in zip(order.inputs.items(), inputs, strict=True)
     }
     normal = {name: Normal(columns) for name, columns in order.outputs.items()}

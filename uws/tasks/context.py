@@ -7,13 +7,14 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import Executor
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from uws.tasks.engines import ClusterExecutor, local_executor
 from uws.tasks.events import MAX_CHECKPOINT, MAX_NOTES, MAX_TEXT
 from uws.tasks.frames import FrameReader, FrameWriter
 from uws.tasks.given import Counts
 from uws.tasks.order import Order
+from vo.core.errors import UnavailableError
 
 TELL_SECONDS = 0.2
 """Time between two reports of progress or counts."""
@@ -94,12 +95,28 @@ PROCESS_BYTES = 256 * 2**20
 """Memory for each process of chunks: an interpreter with NumPy, and what it works on."""
 
 
-class PipedCheckpoint:
-    """A checkpoint that the parent keeps."""
+class DroppedCheckpoint(BaseException):
+    """Ends a run that is to begin anew; not an error, which a task might catch."""
 
-    def __init__(self, state: bytes | None, told: FrameWriter) -> None:
+
+class PipedCheckpoint:
+    """A checkpoint that the parent keeps.
+
+    Parameters
+    ----------
+    state : bytes, optional
+        What was saved last before.
+    told : FrameWriter
+        To the parent.
+    reporter : Reporter
+        Tells what is to be kept with it.
+    """
+
+    def __init__(self, state: bytes | None, told: FrameWriter, reporter: Reporter) -> None:
         self._state = state
+        self._given = state is not None
         self._told = told
+        self._reporter = reporter
 
     def load(self) -> bytes | None:
         """Return what was saved last."""
@@ -109,8 +126,16 @@ class PipedCheckpoint:
         """Replace it."""
         if len(state) > MAX_CHECKPOINT:
             raise TaskBugError(f"a checkpoint of {len(state):,} bytes; {MAX_CHECKPOINT:,} are allowed")
+        self._reporter.flush()
         self._told.write({"kind": "saved"}, state)
         self._state = state
+
+    def drop(self) -> NoReturn:
+        """Begin anew, which the parent does."""
+        if not self._given:
+            raise TaskBugError("it drops a checkpoint, and was given none")
+        self._told.write({"kind": "dropped"})
+        raise DroppedCheckpoint
 
 
 class PipedContext:
@@ -132,10 +157,12 @@ class PipedContext:
         self.scratch = scratch
         self.memory = order.memory
         self.cores = max(1, min(order.cores, order.memory // PROCESS_BYTES))
-        self.checkpoint = PipedCheckpoint(order.checkpoint, told)
         self.reporter = Reporter(told)
+        self.checkpoint = PipedCheckpoint(order.checkpoint, told, self.reporter)
         self.executor_is_local = not order.cluster
         self._files = order.files
+        self._wanted = order.wanted
+        self._sites = order.sites
         self._kept: set[str] = set()
         self._noted: set[str] = set()
         self._told = told
@@ -168,6 +195,14 @@ class PipedContext:
             raise TaskBugError(f"it says more than {MAX_NOTES} facts")
         self._told.write({"kind": "info", "name": name, "value": str(value)[:MAX_TEXT]})
 
+    def wants(self, output: str) -> bool:
+        """Return whether anybody gets an output."""
+        return self._wanted is None or output in self._wanted
+
+    def site(self, name: str) -> str:
+        """Return the address of a service elsewhere."""
+        return site_of(self._sites, name)
+
     def file(self, name: str) -> Path:
         """Return where a file is to be written."""
         if name not in self._files:
@@ -192,3 +227,18 @@ class PipedContext:
         """End the processes that were started."""
         if self._executor is not None:
             self._executor.shutdown(wait=True, cancel_futures=True)
+
+
+def site_of(sites: Mapping[str, str], name: str) -> str:
+    """Return the address of a service elsewhere.
+
+    Raises
+    ------
+    UnavailableError
+        If the operator has given none.
+    """
+    if name not in sites:
+        raise UnavailableError(
+            f"The address of the service {name} is not known here.", hint="The operator can give it by VO_TASK_SITES."
+        )
+    return sites[name]

@@ -127,15 +127,29 @@ class TaskInput:
         In a few words.
     roles : tuple of Role
         Columns that are looked for.
+    required : bool
+        Whether the task cannot do without; where nothing is given for an input that is not required, `Task.plan` has no
+        facts of it.
+    position : bool
+        Whether it may be a single position instead: RA and DEC are coordinates then, TARGET is its name, and the
+        selection has one row with the columns of `uws.tasks.targets`. Its roles hold `RA` and `DEC`.
     """
 
     name: str
     title: str
     roles: tuple[Role, ...] = ()
+    required: bool = True
+    position: bool = False
 
     def parameter(self, name: str) -> str:
         """Return the name of one of its parameters, such as QUERY_1."""
         return f"{name.upper()}_{self.name.upper()}" if self.name else name.upper()
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Names of all its parameters."""
+        names = ("QUERY", "TABLE", *(("TARGET",) if self.position else ()), *(role.name for role in self.roles))
+        return tuple(map(self.parameter, names))
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +161,7 @@ class TaskOutput:
     name : str
         Id of the result.
     title : str
-        In a few words.
+        In a few words; the caption of a picture.
     media_type : str, optional
         Of a file; None for a table, which comes in the format that the client asks for.
     columns : tuple of Column
@@ -323,7 +337,7 @@ class Task(ABC, Generic[P]):
         Parameters
         ----------
         selections : mapping of str to SelectionFacts
-            By names of inputs.
+            By names of inputs; without those that are not required and not given.
         parameters : TaskParameters
             As given.
 
@@ -333,6 +347,18 @@ class Task(ABC, Generic[P]):
             If these selections cannot be used so.
         """
         return Plan({name: Rows(name) for name in selections})
+
+    def facts(self, parameters: P) -> Mapping[str, str]:  # noqa: ARG002
+        """Return what all tables that it makes say of themselves (INFO), whatever happens: licence, reference epoch.
+
+        What is known only when it runs is told by `TaskContext.info`.
+
+        Parameters
+        ----------
+        parameters : TaskParameters
+            As given.
+        """
+        return {}
 
     @abstractmethod
     def columns(

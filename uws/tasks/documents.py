@@ -84,7 +84,11 @@ class RoleDocument(Document):
 
 
 class InputDocument(Document):
-    """A selection that a task needs: a table, the result of a query, or else the next of the uploads."""
+    """A selection that a task needs: a table, the result of a query, or else the next of the uploads.
+
+    Where `target` says so, a single position will do: the parameters of right ascension and declination are numbers
+    then (degrees, or sexagesimal) instead of names of columns.
+    """
 
     name: str
     title: str
@@ -92,6 +96,9 @@ class InputDocument(Document):
     """Parameter that takes a query in ADQL."""
     table: str
     """Parameter that takes the name of a table."""
+    target: str | None = None
+    """Parameter that takes a single position: its coordinates, or what it is called; null where a table is needed."""
+    required: bool = True
     columns: tuple[RoleDocument, ...]
 
 
@@ -263,6 +270,8 @@ def _input(wanted: TaskInput) -> InputDocument:
         title=wanted.title,
         query=wanted.parameter("QUERY"),
         table=wanted.parameter("TABLE"),
+        target=wanted.parameter("TARGET") if wanted.position else None,
+        required=wanted.required,
         columns=tuple(
             RoleDocument(
                 parameter=wanted.parameter(role.name),
@@ -307,7 +316,7 @@ def general_parameters(task: Task[Any], settings: Settings) -> tuple[ParameterDo
         datatype="char",
         examples=("mine,param:file", "mine,https://example.org/stars.vot"),
     )
-    others = (
+    others: tuple[ParameterDocument, ...] = (
         ParameterDocument(
             name="MAXREC",
             description="Most rows of each table.",
@@ -323,8 +332,17 @@ def general_parameters(task: Task[Any], settings: Settings) -> tuple[ParameterDo
             default=FORMATS[0].name,
             examples=tuple(form.name for form in FORMATS),
         ),
+        ParameterDocument(
+            name="RESULTS",
+            description="Which of its results are wanted; all by default, of a synchronous request the first one.",
+            datatype="char",
+            repeated=True,
+            choices=tuple(output.name for output in task.outputs),
+        ),
         ParameterDocument(name="RUNID", description="A name of your own for the run.", datatype="char"),
     )
+    if len(task.outputs) == 1:
+        others = tuple(each for each in others if each.name != "RESULTS")
     return (upload, *others) if task.inputs else others
 
 
@@ -380,9 +398,19 @@ def input_parameters(task: Task[Any]) -> Iterator[ParameterDocument]:
         yield ParameterDocument(
             name=wanted.parameter("QUERY"), description=f"The {wanted.title}: a query in ADQL.", datatype="char"
         )
+        if wanted.position:
+            yield ParameterDocument(
+                name=wanted.parameter("TARGET"),
+                description="A single position instead: its coordinates, a name that has them in it, or what a "
+                "published table calls it; beside coordinates any name.",
+                datatype="char",
+                examples=("14:29:42.9 -62:40:46", "SDSS J123456.78-123456.7"),
+            )
         for role in wanted.roles:
+            coordinate = f"The {role.description} of a single position in degrees or sexagesimal, or else the "
+            first = coordinate + "column" if wanted.position and role.name in ("ra", "dec") else "Column"
             yield ParameterDocument(
                 name=wanted.parameter(role.name),
-                description=f"Column of the {wanted.title} with its {role.description}; found by itself if it can.",
+                description=f"{first} of the {wanted.title} with its {role.description}; found by itself if it can.",
                 datatype="char",
             )

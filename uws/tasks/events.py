@@ -70,7 +70,12 @@ class Saved:
     state: bytes
 
 
-Event: TypeAlias = Made | Progressed | Counted | Noted | Finished | Saved
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """The checkpoint that it was given does not fit its input any more: the run is to begin anew."""
+
+
+Event: TypeAlias = Made | Progressed | Counted | Noted | Finished | Saved | Dropped
 
 
 def made(header: Mapping[str, Any], payload: pa.Buffer, schemas: Mapping[str, pa.Schema]) -> Made:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
 
 import pyarrow as pa
 
@@ -28,11 +28,14 @@ class Input:
         Of a few MB each, in the canonical types of the columns.
     recognised : Recognised
         Which columns have which roles; of `Neighbours`, those of the second selection.
+    rows : int, optional
+        How many rows there will be, roughly; None where nobody knows.
     """
 
     columns: tuple[Column, ...]
     batches: Iterator[pa.RecordBatch]
     recognised: Recognised
+    rows: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +47,20 @@ class Output:
 
 
 class Checkpoint(Protocol):
-    """What a task keeps for the case that its worker is lost."""
+    """What a task with `Recovery.RESUME` keeps for whoever goes on with it: the next attempt, or another job."""
 
     def load(self) -> bytes | None:
-        """Return what an earlier attempt saved last, None in the first one."""
+        """Return what was saved last before, None where the run begins anew."""
 
     def save(self, state: bytes) -> None:
         """Replace what is kept, at most 16 MiB; call it every few seconds, not every row.
 
-        It is all that the next attempt has: tables, files and counts of this one are dropped, so rows that were yielded
-        before have to be yielded again, from what is kept here.
+        All that was told before is kept with it: rows that were yielded, counts, facts, progress. Who goes on with it
+        has them already and yields what comes after them. Files, also those of `TaskContext.keep`, are made again.
         """
+
+    def drop(self) -> NoReturn:
+        """Say that what `load` gave does not fit the input any more: it is forgotten, and the run begins anew."""
 
 
 class TaskContext(Protocol):
@@ -103,6 +109,21 @@ class TaskContext(Protocol):
         """Say a fact about the result: the engine that ran, versions, seeds.
 
         It is shown with the job, and stands in the tables if it is said before their first batch.
+        """
+
+    def wants(self, output: str) -> bool:
+        """Return whether anybody gets an output: what nobody gets need not be made, and is dropped if it is.
+
+        A synchronous request gets one output only, and a client may name those of a job by RESULTS.
+        """
+
+    def site(self, name: str) -> str:
+        """Return the address of a service elsewhere, for a task that has the network; the operator chooses it.
+
+        Raises
+        ------
+        ServiceError
+            If the operator has given none.
         """
 
     def file(self, name: str) -> Path:

@@ -148,6 +148,7 @@ class TaskHandlers:
                 title=task.title,
                 threads=self._threads,
                 service_url=f"{settings.public_url}/tasks/{task.name}",
+                captions={output.name: output.title for output in task.outputs},
             )
             for task in self.tasks
         }
@@ -210,16 +211,16 @@ class TaskHandlers:
         return HTMLResponse(page, status, {**headers, "Vary": "Accept"})
 
     async def sync(self, request: Request) -> Response:
-        """Run a computation and answer its first table; a worker computes it, as it does jobs."""
+        """Run a computation and answer its first result, or the one of RESULTS; a worker computes it, as jobs."""
         task = self._task(request)
         async with self._received(request) as sent:
             parameters = sent.parameters
             request.state.text_format, request.state.json_format = wants_text(parameters), wants_json(parameters)
-            TaskRequest.from_parameters(task, parameters, self._settings)  # what is wrong is told at once
+            asked = TaskRequest.from_parameters(task, parameters, self._settings)  # what is wrong is told at once
             jobs = self._rules[task.name].sync
-            job = await self._sync.begin(request.state.caller, jobs, sent)
+            job = await self._sync.begin(request.state.caller, jobs, sent, output=asked.results[0])
         url = f"{self._settings.public_url}/tasks/{task.name}/async"
-        return await self._sync.answer(request, jobs, job, output=task.outputs[0].name, async_url=url)
+        return await self._sync.answer(request, jobs, job, output=asked.results[0], async_url=url)
 
     async def estimate(self, request: Request) -> Response:
         """Tell as JSON how long a run would take, how many rows it would make, and how it would go; nothing is run."""

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+import structlog
+
+from uws.continuing import CONTINUE
 from uws.executor import JobContext, Stop
+from uws.inputs import OpenInput
 from uws.models import Facts, Job, Progress
 from uws.tasks.catalogue import service_of
 from uws.tasks.declaration import Recovery, Task
+from uws.tasks.journal import BeginAnewError, Journal
 from uws.tasks.request import TaskRequest
 from uws.tasks.running import TaskRunner
 from vo.core.callers import Caller
 from vo.core.dali.parameters import Parameters
-from vo.core.errors import ServiceError, UnavailableError
+from vo.core.errors import UnavailableError
 from vo.core.settings import Settings
+
+log = structlog.get_logger()
 
 ATTEMPTS = 3
 """How often a job is begun whose worker goes away."""
@@ -43,32 +51,41 @@ class TaskJobs:
         """Run a job and store its results."""
         context.keeps_partial = self._task.keeps_partial
         resumes = self._task.recovery is Recovery.RESUME
+        ends: tuple[Stop | None, ...] = (None,)
         try:
-            request = TaskRequest.from_parameters(self._task, Parameters(job.parameters), self._settings)
+            parameters = Parameters(pair for pair in job.parameters if pair[0] != CONTINUE)
+            request = TaskRequest.from_parameters(self._task, parameters, self._settings)
             caller = Caller(identity=job.owner, address=job.account.partition(":")[2])
             with context.inputs() as files:
-                run = self._runner.run(
-                    request,
-                    files,
-                    caller,
-                    job.job_id,
-                    store=context,
-                    report=_Report(context),
-                    checkpoint=context.load_checkpoint() if resumes and job.attempt > 1 else None,
-                )
-                with context.cancelled_by(run.cancel):
-                    run.run()
+                while not self._run(job, context, request, files, caller):
+                    context.begin_anew()
+            ends = (None, Stop.TIME, Stop.DRAIN)  # too late for those
         except UnavailableError:  # it may be begun again, and go on
-            raise
-        except ServiceError:
-            if resumes and not context.interrupted:
-                context.forget_checkpoint()
+            ends = ()
             raise
         finally:
+            if resumes and context.stopping in ends:  # else whoever goes on with it needs it
+                context.forget_checkpoint()
             order = [output.name for output in self._task.outputs]
             context.results.sort(key=lambda result: order.index(result.id))
-        if resumes and context.stopping is not Stop.LOST:  # then it is the next attempt's
-            context.forget_checkpoint()
+
+    def _run(
+        self, job: Job, context: JobContext, request: TaskRequest, files: Mapping[str, OpenInput], caller: Caller
+    ) -> bool:
+        """Run it; return False if it has to begin anew, without what was kept before."""
+        resumes = self._task.recovery is Recovery.RESUME and context.resumable
+        identity = {"task": self._task.name, "version": self._task.version}
+        journal = Journal(context, identity) if resumes else None
+        run = self._runner.run(
+            request, files, caller, job.job_id, store=context, report=_Report(context), journal=journal
+        )
+        try:
+            with context.cancelled_by(run.cancel):
+                run.run()
+        except BeginAnewError as reason:
+            log.warning("task.anew", job=job.job_id, task=self._task.name, reason=str(reason))
+            return False
+        return True
 
 
 class _Report:
@@ -81,10 +98,6 @@ class _Report:
         """Show it with the job."""
         self._context.progress = progress
         self._context.facts = facts
-
-    def save(self, state: bytes) -> None:
-        """Store the checkpoint beside the job."""
-        self._context.save_checkpoint(state)
 
     def closing(self) -> None:
         """Let the ends of results be written although its time is over; a job that is stopped for else keeps none."""

@@ -7,8 +7,9 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
+from uws.continuing import BESIDE, CONTINUE
 from uws.openapi import RUN, job_list_paths, job_paths
-from uws.tasks.declaration import Task
+from uws.tasks.declaration import Recovery, Task
 from uws.tasks.documents import (
     EstimateDocument,
     ParameterDocument,
@@ -98,6 +99,16 @@ def _paths_of(task: Task[Any], about: TaskDocument) -> Paths:
     told = ("200", answer("What a run would cost", JSON, schema=ref("EstimateDocument")))
     described = ("200", answer("The task", JSON, HTML, schema=ref("TaskDocument")))
     page = answer("The page with the estimate, or with what is wrong", HTML)
+    continued: Piece = {
+        "type": "string",
+        "description": "Id of a job that was aborted or failed and has kept what it made: the new one goes on with it, "
+        f"with its parameters; beside it only {', '.join(BESIDE)} may be sent.",
+    }
+    created = body(PHASE=RUN)
+    if task.recovery is Recovery.RESUME:
+        created = form(
+            {**properties, "PHASE": RUN, CONTINUE: continued}, example=values or None, files=bool(task.inputs)
+        )
     listed = job_list_paths(f"{path}/async", TAG)[f"{path}/async"]
     buttons = {"ACTION": {"type": "string", "enum": ["run", "estimate"]}}
     run = "Run it and wait for its result"
@@ -124,7 +135,7 @@ def _paths_of(task: Task[Any], about: TaskDocument) -> Paths:
         },
         f"{path}/async": {
             **listed,
-            "post": operation(f"{about.title}: create a job", TAG, seen("Leads to the job"), body=body(PHASE=RUN)),
+            "post": operation(f"{about.title}: create a job", TAG, seen("Leads to the job"), body=created),
         },
     }
 

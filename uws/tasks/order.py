@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from uws.tasks.recognition import Recognised
 from vo.core.tables import Column
@@ -23,6 +23,8 @@ class Order:
         What the inputs of its plan have, by their names.
     recognised : mapping of str to Recognised
         Columns with roles, by names of inputs.
+    rows : mapping of str to int
+        How many rows inputs have, roughly, of which that is known.
     outputs : mapping of str to tuple of Column
         What its tables will have, by names.
     files : tuple of str
@@ -37,6 +39,10 @@ class Order:
         Address of a Ray cluster on which chunks run; empty for processes here.
     network : bool
         Whether it has the network.
+    sites : mapping of str to str
+        Addresses of services elsewhere, by names, for a task that has it.
+    wanted : tuple of str, optional
+        Names of the outputs that anybody gets; None for all.
     """
 
     task: str
@@ -51,3 +57,6 @@ class Order:
     checkpoint: bytes | None = None
     cluster: str = ""
     network: bool = False
+    rows: Mapping[str, int] = field(default_factory=dict)
+    sites: Mapping[str, str] = field(default_factory=dict)
+    wanted: tuple[str, ...] | None = None

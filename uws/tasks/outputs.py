@@ -145,7 +145,7 @@ class _DroppedError(Exception):
 
 
 class Outputs:
-    """All results of one run.
+    """All results of one run; what is not wanted of what it makes is dropped.
 
     Parameters
     ----------
@@ -164,8 +164,10 @@ class Outputs:
     ) -> None:
         self._store = store
         self._request = request
-        outputs = {output.name: output for output in request.task.outputs}
-        self._tables = {name: TableResult(outputs[name], columns[name], request, infos) for name in columns}
+        outputs = {output.name: output for output in request.task.outputs if output.name in request.results}
+        self._tables = {
+            name: TableResult(outputs[name], columns[name], request, infos) for name in columns if name in outputs
+        }
         self._files = {name: output for name, output in outputs.items() if output.media_type is not None}
 
     @property
@@ -183,14 +185,19 @@ class Outputs:
         """Whether nothing that still comes would be kept, so that the run can end."""
         return not self._files and all(table.overflow for table in self._tables.values())
 
-    def batch(self, name: str, batch: pa.RecordBatch) -> None:
-        """Write rows of a table."""
+    def batch(self, name: str, batch: pa.RecordBatch) -> bool:
+        """Write rows of a table; return whether it is wanted."""
+        if name not in self._tables:
+            return False
         table = self._tables[name]
         table.begin(self._store)
         table.batch(batch)
+        return True
 
     def file(self, name: str, path: Path) -> None:
         """Store a file."""
+        if name not in self._files:
+            return
         output = self._files[name]
         media_type = output.media_type or "application/octet-stream"
         extension = f".{name.rpartition('.')[2]}" if "." in name else _EXTENSIONS.get(media_type, "")

@@ -74,7 +74,13 @@ class TaskPages:
     """
 
     def __init__(self, environment: Environment, tables: TableNames) -> None:
-        words = {"file_field": file_field, "command": command, "span": span, "paragraphs": paragraphs}
+        words = {
+            "file_field": file_field,
+            "coordinates": coordinates,
+            "command": command,
+            "span": span,
+            "paragraphs": paragraphs,
+        }
         self._list = environment.get_template("tasks.html", globals=words)
         self._task = environment.get_template("task.html", globals=words)
         self._tables = tables
@@ -108,6 +114,11 @@ class TaskPages:
 def file_field(wanted: TaskInput) -> str:
     """Return the name of the form's field for a file, which is the name of its table after TAP_UPLOAD."""
     return wanted.parameter("mytable").lower()
+
+
+def coordinates(wanted: TaskInput) -> tuple[str, ...]:
+    """Return the names of the parameters that are the coordinates of a position, if one will do."""
+    return (wanted.parameter("RA"), wanted.parameter("DEC")) if wanted.position else ()
 
 
 def command(values: Mapping[str, str], option: str = "") -> str:

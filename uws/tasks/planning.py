@@ -50,6 +50,8 @@ def plan_run(request: TaskRequest, selections: OpenSelections) -> Planned:
     """
     facts: dict[str, SelectionFacts] = {}
     for wanted in request.task.inputs:
+        if not (wanted.required or selections.has(wanted.name)):
+            continue
         described = selections.describe(wanted.name)
         recognised = recognise(described.columns, wanted, request.named[wanted.name])
         position = tuple(recognised.name(role) for role in ("ra", "dec"))

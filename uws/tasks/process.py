@@ -296,6 +296,8 @@ class TaskProcess:
                 return events.noted(header)
             case "saved":
                 return events.saved(payload)
+            case "dropped" if self._order.checkpoint is not None:
+                return events.Dropped()
             case "finished":
                 return self._take(header.get("output"))
             case "call" if self._calls is not None and isinstance(header.get("number"), int):

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import structlog
 
 from uws.models import Facts, Progress
-from uws.tasks.declaration import Neighbours, Plan
-from uws.tasks.events import MAX_NOTES, Counted, Event, Finished, Made, Noted, Progressed, Saved
+from uws.tasks.declaration import Neighbours, Plan, Rows, TaskInput
+from uws.tasks.events import MAX_NOTES, Counted, Dropped, Event, Finished, Made, Noted, Progressed, Saved
+from uws.tasks.frames import Normal
 from uws.tasks.given import Counts
+from uws.tasks.journal import BeginAnewError, Journal, Told
 from uws.tasks.nursery import Nursery
 from uws.tasks.order import Order
 from uws.tasks.outputs import Outputs, Store
@@ -24,6 +26,7 @@ from uws.tasks.planning import Planned, plan_run
 from uws.tasks.process import TaskProcess
 from uws.tasks.request import TaskRequest
 from uws.tasks.selections import OpenSelections, Selections
+from uws.tasks.targets import Target
 from vo.core import metrics
 from vo.core.callers import Caller
 from vo.core.errors import ForbiddenError, ServiceError
@@ -38,9 +41,6 @@ class Report(Protocol):
 
     def tell(self, progress: Progress, facts: Facts) -> None:
         """Hear how far it is, and what is to be known of it."""
-
-    def save(self, state: bytes) -> None:
-        """Keep the run's checkpoint."""
 
     def closing(self) -> None:
         """Hear that only the ends of results are written from now on, although the run was stopped."""
@@ -90,6 +90,7 @@ class TaskRunner:
         self.limits = TaskLimits.of(settings)
         self.scratch: Path = settings.scratch_folder
         self.networked = frozenset(settings.task_network)
+        self.sites: Mapping[str, str] = settings.task_sites
 
     def run(
         self,
@@ -100,7 +101,7 @@ class TaskRunner:
         *,
         store: Store,
         report: Report,
-        checkpoint: bytes | None = None,
+        journal: Journal | None = None,
     ) -> TaskRun:
         """Return a run that is ready to begin; it must be closed.
 
@@ -118,11 +119,11 @@ class TaskRunner:
             Where results go.
         report : Report
             Who hears of its progress.
-        checkpoint : bytes, optional
-            What an earlier attempt saved.
+        journal : Journal, optional
+            Keeps what is made for whoever goes on with it, and has what was made before.
         """
         opened = self.selections.of(request.selections, files, caller, label)
-        return TaskRun(self, request, opened, label, store=store, report=report, checkpoint=checkpoint)
+        return TaskRun(self, request, opened, label, store=store, report=report, journal=journal)
 
 
 class TaskRun:
@@ -137,7 +138,7 @@ class TaskRun:
         *,
         store: Store,
         report: Report,
-        checkpoint: bytes | None,
+        journal: Journal | None,
     ) -> None:
         self._runner = runner
         self._request = request
@@ -145,7 +146,7 @@ class TaskRun:
         self._label = label
         self._store = store
         self._report = report
-        self._checkpoint = checkpoint
+        self._journal = journal
         self._cancelled = threading.Event()
         self._process: TaskProcess | None = None
         self._plan = Plan({})
@@ -155,12 +156,15 @@ class TaskRun:
         self._begun = time.perf_counter()
         self._outcome = "failed"
         self._rows = 0
+        self._resumed = 0
 
     def run(self) -> None:
         """Run to the end.
 
         Raises
         ------
+        BeginAnewError
+            If what was kept before does not fit: it is to be forgotten, and the run to be made again.
         ServiceError
             Why it failed. What was made before is kept if the task declares so, and dropped otherwise.
         """
@@ -171,7 +175,7 @@ class TaskRun:
                 hint="The operator can allow it by VO_TASK_NETWORK.",
             )
         with ExitStack() as stack:
-            stack.callback(self._log)
+            stack.push(self._log)
             stack.enter_context(self._selections)
             planned = plan_run(request, self._selections)
             self._plan = planned.plan
@@ -181,6 +185,9 @@ class TaskRun:
             order = self._order(planned, inputs)
             outputs = Outputs(request, order.outputs, self._store, self._infos)
             stack.callback(outputs.drop)
+            if self._journal is not None:
+                stack.callback(self._end_journal)
+                order = self._again(self._journal, outputs, order)
             self._process = process = TaskProcess(
                 self._runner.nursery,
                 order,
@@ -204,8 +211,26 @@ class TaskRun:
         if (process := self._process) is not None:
             process.cancel()
 
-    def _log(self) -> None:
+    def _again(self, journal: Journal, outputs: Outputs, order: Order) -> Order:
+        """Write what an earlier attempt has made; return the order to go on with it."""
+        kept = journal.resume({name: Normal(columns).schema for name, columns in order.outputs.items()})
+        if kept is None:
+            return order
+        self._counts, self._notes, self._progress = kept.told.counts, dict(kept.told.notes), kept.told.progress
+        for output, batch in kept.batches():
+            outputs.batch(output, batch)
+            self._tell(outputs.rows, outputs.size, "writes again what was made before")
+        self._resumed = outputs.rows
+        return replace(order, checkpoint=kept.state)
+
+    def _end_journal(self) -> None:
+        if self._journal is not None:
+            self._journal.close(finish=self._outcome != "completed")
+
+    def _log(self, kind: type[BaseException] | None, *_: object) -> None:
         outcome = "abandoned" if self._cancelled.is_set() else self._outcome
+        if kind is BeginAnewError:
+            outcome = "begun anew"
         metrics.TASK_RUNS.labels(self._request.task.name, outcome).inc()
         log.info(
             "task.run",
@@ -213,6 +238,7 @@ class TaskRun:
             task=self._request.task.name,
             outcome=outcome,
             rows=self._rows,
+            resumed=self._resumed,
             seconds=round(time.perf_counter() - self._begun, 4),
             planned=self._plan.seconds,
             run_id=self._request.run_id,
@@ -222,10 +248,11 @@ class TaskRun:
     def _follow(self, process: TaskProcess, outputs: Outputs) -> None:
         """Write what the process makes until it ends."""
         try:
-            for event in process.events():
-                self._take(event, outputs)
-                if outputs.full:
-                    break
+            if not outputs.full:  # which it may be by rows that were made before
+                for event in process.events():
+                    self._take(event, outputs)
+                    if outputs.full:
+                        break
             outputs.end()
         except ServiceError as error:
             if self._request.task.keeps_partial:
@@ -237,7 +264,8 @@ class TaskRun:
     def _take(self, event: Event, outputs: Outputs) -> None:
         match event:
             case Made(output, batch):
-                outputs.batch(output, batch)
+                if outputs.batch(output, batch) and self._journal is not None:
+                    self._journal.rows(output, batch)
             case Finished(output, path):
                 outputs.file(output, path)
             case Progressed(fraction, stage):
@@ -249,8 +277,10 @@ class TaskRun:
                 self._counts = self._counts.plus(counts)
             case Noted(name, value) if name in self._notes or len(self._notes) < MAX_NOTES:
                 self._notes[name] = value
-            case Saved(state):
-                self._report.save(state)
+            case Saved(state) if self._journal is not None:
+                self._journal.commit(state, Told(self._counts, dict(self._notes), self._progress))
+            case Dropped():
+                raise BeginAnewError("its input is another one than it was")
         self._tell(outputs.rows, outputs.size, self._progress.stage)
 
     def _tell(self, rows: int, size: int, stage: str | None) -> None:
@@ -286,9 +316,15 @@ class TaskRun:
             memory=limits.memory,
             disk=limits.disk,
             cores=limits.cores,
-            checkpoint=self._checkpoint,
             cluster=limits.cluster,
             network=task.network,
+            rows={
+                name: rows
+                for name, item in planned.plan.inputs.items()
+                if isinstance(item, Rows) and (rows := planned.facts[item.selection].rows) is not None
+            },
+            sites=dict(self._runner.sites) if task.network else {},
+            wanted=request.results,
         )
 
     def _infos(self) -> tuple[tuple[str, str, str], ...]:
@@ -298,13 +334,26 @@ class TaskRun:
         infos.append(("task_version", request.task.version, ""))
         if request.run_id:
             infos.append(("RUNID", request.run_id, ""))
-        for selection in request.selections.selections.values():
-            given = selection.query or selection.table
-            if given:
-                infos.append((selection.parameter, given[:10_000], ""))
+        for wanted in request.task.inputs:
+            infos.extend(_said_of(wanted, request))
         for name, value in request.parameters:
             if value is not None and (text := written(value)):
                 infos.append((name.upper(), text, ""))
+        infos.extend((name, value, "") for name, value in request.task.facts(request.parameters).items())
         infos.extend((name, value, "") for name, value in self._notes.items())
         infos.extend(("reference", reference.url, reference.title) for reference in request.task.references)
         return tuple(infos)
+
+
+def _said_of(wanted: TaskInput, request: TaskRequest) -> Iterator[tuple[str, str, str]]:
+    """Yield what a table says of an input: the parameters that give it, as they could be sent again."""
+    selection = request.selections.selections.get(wanted.name)
+    if selection is None:
+        return
+    target = selection.target
+    if isinstance(target, Target):
+        yield wanted.parameter("TARGET"), target.name, target.source
+        yield wanted.parameter("RA"), f"{target.ra:.15g}", "deg"
+        yield wanted.parameter("DEC"), f"{target.dec:.15g}", "deg"
+    elif given := selection.query or selection.table or target:
+        yield selection.parameter, given[:10_000], ""

@@ -13,6 +13,7 @@ from typing import Protocol, Self
 from uws.inputs import OpenInput
 from uws.tasks.declaration import InputPlan
 from uws.tasks.recognition import Recognised
+from uws.tasks.targets import Target
 from vo.core.callers import Caller
 from vo.core.tables import Column, TableStream
 
@@ -31,11 +32,17 @@ class SelectionRequest:
         ADQL; it may name uploaded tables as ``TAP_UPLOAD.name``.
     table : str, optional
         Name of a published table, or of an uploaded one with ``TAP_UPLOAD``.
+    target : Target or str, optional
+        A single position, or what it is called: then whoever reads selections finds out where that is.
+    required : bool
+        Whether an upload must be left for an input without all of these.
     """
 
     parameter: str
     query: str | None = None
     table: str | None = None
+    target: Target | str | None = None
+    required: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +90,15 @@ class OpenSelections(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None: ...
+
+    def has(self, name: str) -> bool:
+        """Return whether anything is given for an input.
+
+        Raises
+        ------
+        ServiceError
+            What is wrong with any of them, and that nothing is left for one that is required.
+        """
 
     def describe(self, name: str) -> Described:
         """Return what is known of an input without reading it.

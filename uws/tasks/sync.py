@@ -57,7 +57,7 @@ class SyncRuns:
         self._threads = threads
         self._settings = settings
 
-    async def begin(self, caller: Caller, jobs: Jobs, sent: Received) -> Job:
+    async def begin(self, caller: Caller, jobs: Jobs, sent: Received, *, output: str) -> Job:
         """Queue the job of a run; it has files of its own then.
 
         Parameters
@@ -68,14 +68,17 @@ class SyncRuns:
             Rules for the jobs of synchronous runs.
         sent : Received
             What came with the request.
+        output : str
+            The only result that is wanted.
 
         Raises
         ------
         ServiceError
             Why it is not taken.
         """
-        pairs = [(name, value) for name, value in sent.parameters.pairs() if name not in CONTROL]
-        return await self._call(partial(jobs.create, caller, Parameters([*pairs, ("PHASE", "RUN")]), sent.files))
+        pairs = [(name, value) for name, value in sent.parameters.pairs() if name not in {*CONTROL, "RESULTS"}]
+        completed = Parameters([*pairs, ("RESULTS", output), ("PHASE", "RUN")])
+        return await self._call(partial(jobs.create, caller, completed, sent.files))
 
     async def answer(self, request: Request, jobs: Jobs, job: Job, *, output: str, async_url: str) -> Response:
         """Wait for a job, answer one of its results and delete it.

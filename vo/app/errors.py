@@ -16,7 +16,7 @@ from vo.core.dali.errors import error_response
 from vo.core.errors import ServiceError
 from vo.core.streaming import ClientGoneError
 
-_OF_DALI = re.compile(r"/tap(?!/async)|/tasks/[^/]+/sync$")
+_OF_DALI = re.compile(r"/tap(?!/async)|/tasks/[^/]+/sync$|/gost/query$")
 """Where errors are VOTables."""
 
 log = structlog.get_logger()

@@ -66,6 +66,7 @@ def create_app(settings: Settings) -> Starlette:
             Route("/tap/tables/{name:path}", descriptions.table),
             Route("/tap/examples", descriptions.examples),
             *tasks.routes,
+            *parts.gost.routes,
         ],
         middleware=[
             Middleware(RequestMiddleware),

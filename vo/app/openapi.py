@@ -9,6 +9,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gaia.gost.openapi import gost_paths
 from tap.openapi import tap_paths
 from uws.tasks.declaration import Task
 from uws.tasks.openapi import task_paths, task_schemas
@@ -19,6 +20,7 @@ from vo.core.settings import Settings
 TAGS = {
     "service": "The service itself",
     "tap": "Queries in ADQL (TAP 1.1), and their jobs (UWS 1.1)",
+    "gost": "When Gaia observed a position (ObjObsSAP, ObjVisSAP)",
     "tasks": "Computations next to the data, and their jobs (UWS 1.1)",
 }
 
@@ -53,5 +55,5 @@ def openapi_document(settings: Settings, tasks: Iterable[Task[Any]]) -> Piece:
         "/openapi.json": shown("This document", JSON, schema={"type": "object"}),
         "/metrics": shown("Figures for monitoring, in Prometheus' format", TEXT),
     }
-    paths = {**of_the_service, **task_paths(tasks, settings), **tap_paths(settings)}
+    paths = {**of_the_service, **task_paths(tasks, settings), **tap_paths(settings), **gost_paths(settings)}
     return document(settings, paths, task_schemas(), TAGS)

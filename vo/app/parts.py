@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from gaia.gost.handlers import GostHandlers
 from tap.adql import Dialect
 from tap.adql.functions import SHIPPED
 from tap.adql.functions.operators import read_functions
@@ -33,11 +35,13 @@ from uws.service import Estimator, Jobs
 from uws.statistics import WORKER_SILENCE
 from uws.store import JobStore
 from uws.tasks.catalogue import TaskCatalogue, service_of
+from uws.tasks.declaration import Recovery, Task
 from uws.tasks.handlers import PLANS, TaskHandlers, TaskRules
 from uws.tasks.planning import estimator
 from uws.tasks.selections import Selections
 from uws.tasks.sync import sync_limits
 from uws.waiting import Waiting
+from vo.app.gost import gost
 from vo.core.arrow import ArrowPool
 from vo.core.database import owner_engine
 from vo.core.errors import ConfigurationError, UnavailableError
@@ -63,6 +67,7 @@ class Parts:
     descriptions: DescriptionHandlers
     jobs: JobHandlers
     tasks: TaskHandlers
+    gost: GostHandlers
     planning: ArrowPool
     queue: Queue
 
@@ -130,6 +135,7 @@ def build(settings: Settings) -> Parts:
             scratch=scratch,
             checks=[replace(check, vital=True) for check in checks],  # tasks run in workers only
         ),
+        gost=gost(settings),
         planning=planning,
         queue=queue,
     )
@@ -156,7 +162,14 @@ def build_queries(settings: Settings) -> Iterator[QueryService]:
         engine.dispose()
 
 
-def job_list(settings: Settings, store: JobStore, service: str, estimate: Estimator | None = None) -> Jobs:
+def job_list(
+    settings: Settings,
+    store: JobStore,
+    service: str,
+    estimate: Estimator | None = None,
+    *,
+    continues: bool | None = None,
+) -> Jobs:
     """Build the rules of one service's jobs."""
     return Jobs(
         service,
@@ -165,7 +178,14 @@ def job_list(settings: Settings, store: JobStore, service: str, estimate: Estima
         Limits.of(settings),
         max_parameters=settings.max_body,
         estimate=estimate,
+        continues=continues,
     )
+
+
+def task_list(settings: Settings, store: JobStore, task: Task[Any], estimate: Estimator) -> Jobs:
+    """Build the rules of the jobs of a task."""
+    continues = task.recovery is Recovery.RESUME
+    return job_list(settings, store, service_of(task), estimate, continues=continues)
 
 
 def _task_rules(
@@ -174,7 +194,7 @@ def _task_rules(
     """Return the rules of the jobs of each task, by name."""
     return {
         task.name: TaskRules(
-            jobs=job_list(settings, store, service_of(task), estimator(task, selections, settings)),
+            jobs=task_list(settings, store, task, estimator(task, selections, settings)),
             sync=Jobs(
                 service_of(task),
                 store,

@@ -16,12 +16,12 @@ from tap.selection import SelectionService
 from tap.upload.loading import UploadService
 from uws.service import Jobs
 from uws.store import JobStore
-from uws.tasks.catalogue import TaskCatalogue, service_of
+from uws.tasks.catalogue import TaskCatalogue
 from uws.tasks.jobs import TaskJobs
 from uws.tasks.nursery import Nursery
 from uws.tasks.planning import estimator
 from uws.tasks.running import TaskRunner
-from vo.app.parts import dialect, job_list, uploads
+from vo.app.parts import dialect, task_list, uploads
 from vo.core.arrow import ArrowPool
 from vo.core.database import owner_engine
 from vo.core.limits import Limits
@@ -102,7 +102,7 @@ class TasksHere:
         """Return the rules of a task's jobs."""
         task = self.parts.catalogue.get(name)
         estimate = estimator(task, self.parts.runner.selections, self.settings)
-        return job_list(self.settings, JobStore(self.engine), service_of(task), estimate)
+        return task_list(self.settings, JobStore(self.engine), task, estimate)
 
     def executor(self, name: str) -> TaskJobs:
         """Return what runs a task in this process."""

@@ -72,9 +72,13 @@ def worker(
 
 @app.command()
 def ingest(
-    file: Annotated[
-        Path,
-        typer.Argument(help="VOTable, FITS, CSV, TSV, ECSV, Parquet, or a file whose layout the description gives."),
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE...",
+            help="VOTable, FITS, CSV, TSV, ECSV, Parquet, or a file whose layout the description gives; "
+            "several of the same columns, or a folder of them, are one table.",
+        ),
     ],
     description: Annotated[Path | None, typer.Option(help="Felis-compatible YAML that describes the table.")] = None,
     table: Annotated[
@@ -84,11 +88,11 @@ def ingest(
 ) -> None:
     """Publish a table from a file, or replace a published one with it."""
     from tap.ingest.description import SchemaDescription, TableDescription, read_description  # noqa: PLC0415
+    from tap.ingest.files import open_files  # noqa: PLC0415
     from tap.ingest.plan import table_name  # noqa: PLC0415
     from tap.ingest.service import IngestService  # noqa: PLC0415
     from vo.cli.environment import database  # noqa: PLC0415
     from vo.cli.progress import ingest_progress, show_report  # noqa: PLC0415
-    from vo.core.tables.readers import open_table  # noqa: PLC0415
 
     if description is None and table is None:
         raise TableError("The table has no name.", hint="Give --table SCHEMA.TABLE or --description FILE.")
@@ -100,7 +104,8 @@ def ingest(
         name = table_name(table or "")
         schema, described = SchemaDescription(name=name.schema), TableDescription(name=name.table)
     with database() as settings:
-        stream = open_table(file, layout=described.layout, table=int(member) if member and member.isdigit() else member)
+        chosen = int(member) if member and member.isdigit() else member
+        stream = open_files(files, layout=described.layout, table=chosen)
         if described.description is None and stream.metadata.description:
             described = described.model_copy(update={"description": stream.metadata.description})
         with ingest_progress(str(name), stream.metadata.rows) as progress:
@@ -122,6 +127,19 @@ def demo(
 
     with database() as settings, ingest_progress(str(BIG), rows) as progress:
         report = publish_big(IngestService(settings), rows, progress)
+    show_report(report)
+
+
+@app.command()
+def obsplan() -> None:
+    """Publish where Gaia looked, hour by hour, as ivoa.obsplan (ObsLocTAP); again, to replace it."""
+    from gaia.gost.obsplan import NAME, publish, rows  # noqa: PLC0415
+    from tap.ingest.service import IngestService  # noqa: PLC0415
+    from vo.cli.environment import database  # noqa: PLC0415
+    from vo.cli.progress import ingest_progress, show_report  # noqa: PLC0415
+
+    with database() as settings, ingest_progress(str(NAME), rows()) as progress:
+        report = publish(IngestService(settings), progress)
     show_report(report)
 
 

@@ -218,7 +218,9 @@ def _fetch(begun: Run, job: Job, wish: Wish, view: View) -> Made:
         if console.is_terminal:
             view(Phase.COMPLETED, words, None)
 
-    if wish.output is None:
+    if wish.output is None and wish.shown and first.media_type.startswith("image/"):
+        made.left = list(job.results)  # a terminal shows tables
+    elif wish.output is None:
         made.left = others
         with begun.result(first) as coming:
             if wish.shown and "votable" in coming.media_type:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from uws.continuing import CONTINUE
 from uws.executor import Executor, JobContext, Stop, StoppedError
 from uws.folders import inputs_folder
 from uws.models import ErrorSummary, Input, Job, Phase, Result
@@ -19,7 +20,7 @@ from vo.cli.following import View, state
 from vo.cli.runs import BLOCK_BYTES, Asked, Coming
 from vo.cli.uploads import LocalFile
 from vo.core.callers import OPERATOR
-from vo.core.errors import ServiceError
+from vo.core.errors import ServiceError, UsageError
 from vo.core.files import FileStore
 from vo.core.limits import Limits
 from vo.core.settings import Settings
@@ -46,6 +47,8 @@ class ThisProcess:
     def begin(self, asked: Asked, *, start: bool, show: Callable[[str], None]) -> RunHere:
         """Start it at once."""
         del start
+        if any(name == CONTINUE for name, _ in asked.parameters):
+            raise UsageError("Only a worker can go on with a job, and none takes jobs.", hint="Start one: vo worker.")
         show("starting")
         self._runs.append(RunHere(self._executor(asked.task), asked, Limits.of(self._settings)))
         return self._runs[-1]
@@ -69,6 +72,7 @@ class RunHere:
         self._files = FileStore(str(self._folder))
         self._job = _job(executor.service, asked, self._folder)
         self._context = JobContext(self._job, self._files, limits)
+        self._context.resumable = False
         self._failure: BaseException | None = None
         # Python 3.11 takes a thread for ended when Ctrl-C interrupts its `join`.
         self._ended = threading.Event()

@@ -18,6 +18,7 @@ from rich.text import Text
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
+from gaia.gost import obsplan
 from tap.ingest.service import IngestService
 from tap.ingest.sweep import sweep
 from tap.schema.store import read_tableset
@@ -81,7 +82,7 @@ def _alone(settings: Settings) -> Iterator[None]:
 
 
 def _publish_missing(settings: Settings) -> None:
-    """Publish the demonstration catalogues that the database does not have."""
+    """Publish the demonstration catalogues and the plan of Gaia's observations that the database does not have."""
     engine = owner_engine(settings)
     with engine.connect() as connection:
         have = set(connection.execute(text("SELECT table_name FROM vo.published_tables")).scalars())
@@ -92,6 +93,10 @@ def _publish_missing(settings: Settings) -> None:
             with ingest_progress(str(catalogue.name), None) as progress:
                 report = catalogues.publish(service, catalogue, progress)
             show_report(report)
+    if str(obsplan.NAME) not in have:
+        with ingest_progress(str(obsplan.NAME), obsplan.rows()) as progress:
+            report = obsplan.publish(service, progress)
+        show_report(report)
 
 
 def _welcome(settings: Settings, supervisor: Supervisor) -> None:

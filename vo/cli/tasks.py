@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 from structlog.testing import capture_logs
 
+from uws.continuing import CONTINUE
 from uws.tasks.catalogue import TaskCatalogue
 from uws.tasks.documents import ParameterDocument, TaskDocument, TaskList, task_document, task_summary
 from uws.tasks.request import TaskRequest
@@ -46,6 +47,8 @@ def check(asked: Asked, *, here: bool) -> None:
     if here and asked.task in catalogue.broken:
         raise NotFoundError(f"The task {asked.task} is broken: {catalogue.broken[asked.task]}.")
     if not here and asked.task not in {task.name for task in catalogue}:
+        return
+    if any(name == CONTINUE for name, _ in asked.parameters):  # the other parameters are those of a job
         return
     settings = load_settings() if here else Settings.model_construct()
     TaskRequest.from_parameters(catalogue.get(asked.task), Parameters(asked.parameters), settings)
@@ -85,7 +88,10 @@ def show(name: str, url: str | None) -> None:
     out.print(Text(f"\n{printable(task.description)}\n"))
     for wanted in task.inputs:
         out.print(Text(f"The {printable(wanted.title)}", "bold"))
-        out.print(f"  {wanted.query}=ADQL, {wanted.table}=NAME, or --upload NAME=FILE", markup=False, soft_wrap=True)
+        ways = f"{wanted.query}=ADQL, {wanted.table}=NAME, or --upload NAME=FILE"
+        ways += f"; or a single position, {wanted.target}=…" if wanted.target else ""
+        ways += "" if wanted.required else "; it may be left out"
+        out.print(f"  {ways}", markup=False, soft_wrap=True)
         table = _table("column", "what it is", "found as")
         for role in wanted.columns:
             needed = "" if role.required else " (optional)"

@@ -257,6 +257,28 @@ class FileStore:
             found = self._system.get_file_info(self._full(path))
         return int(found.size) if found.type == pyarrow.fs.FileType.File else None
 
+    def copy(self, path: str, new_path: str) -> None:
+        """Put a file under another path too, sharing its content where the system can: files are never changed.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such file.
+        """
+        source, target = self._full(path), self._full(new_path)
+        with translated():
+            self._system.create_dir(target.rpartition("/")[0], recursive=True)
+            if self._local is not None:
+                try:
+                    os.link(source, target)
+                except FileNotFoundError:
+                    raise
+                except OSError:  # a file system without links, or with too many of them
+                    pass
+                else:
+                    return
+            self._system.copy_file(source, target)
+
     def delete_folder(self, path: str) -> None:
         """Delete a folder with everything below it; one that is missing is fine."""
         full = self._full(path)

@@ -173,6 +173,10 @@ class Settings(BaseSettings):
     task_network: tuple[str, ...] = ()
     """Tasks that may use the network if they need it, such as ``["gost"]``; all others compute without."""
 
+    task_sites: dict[str, str] = {}
+    """Addresses of services elsewhere that such tasks ask, by the names that the tasks know them by, written
+    ``{"gost": "https://gaia.esac.esa.int/gost"}``. No client can choose them."""
+
     cluster: str = ""
     """Address of a Ray cluster over which computations spread their work, such as ``head:6379``, of which the worker's
     host is a node; needs the extra ``cluster``. Default: this machine."""

@@ -75,10 +75,18 @@ def test_a_map_counts_what_its_pixels_have() -> None:
 def test_motions_move_targets_from_their_epoch() -> None:
     still = pa.table({"source_id": [4472832130942575872], "ra": [269.448502525], "dec": [4.739420051]})
     moving = still.append_column("pmra", [[-801.551]]).append_column("pmdec", [[10362.394]])
-    runs = [run_inline(TransitForecast(), {"": table}, TransitParameters()).table for table in (still, moving)]
-    first, last = (run["scan_angle"].to_numpy() for run in runs)
+    dated = moving.append_column("ref_epoch", [[2016.0]])
+    runs = [
+        run_inline(TransitForecast(), {"": table}, TransitParameters(epoch=epoch)).table
+        for table, epoch in ((still, None), (moving, 2016.0), (dated, None), (dated, 1991.25))
+    ]
+    first, *moved = (run["time_bary_tcb"].to_numpy() for run in runs)
     assert runs[0].schema.names[0] == "source_id"
-    assert len(first) != len(last) or not np.array_equal(first, last)
+    assert len(first) != len(moved[0]) or not np.array_equal(first, moved[0])
+    assert_array_equal(moved[0], moved[1])
+    assert_array_equal(moved[0], moved[2])  # a column tells better
+    with pytest.raises(ParameterError, match="is missing: "):
+        run_inline(TransitForecast(), {"": moving}, TransitParameters())
 
 
 def test_targets_and_a_map_exclude_each_other() -> None:
@@ -104,7 +112,7 @@ def test_what_cannot_be_had_is_refused(wrong: dict[str, object]) -> None:
 
 
 def test_facts_tell_ephemeris_accuracy_and_licence() -> None:
-    facts = TransitForecast().facts(TransitParameters())
+    facts = TransitForecast().facts(TransitParameters(epoch=2016.0))
     assert "Horizons" in facts["ephemeris"]
     assert "January 2020" in facts["accuracy"]
     assert "CC BY-NC 3.0 IGO" in facts["licence"]

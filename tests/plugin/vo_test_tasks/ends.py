@@ -60,13 +60,17 @@ def slow_rows(_inputs: Mapping[str, Input], parameters: MisbehaveParameters, con
 
 
 def resume(_inputs: Mapping[str, Input], parameters: MisbehaveParameters, context: TaskContext) -> Rows:
-    """Make rows slowly, of which a checkpoint remembers how many there are."""
+    """Make rows slowly, of which a checkpoint remembers how many there are; one that does not fit is dropped."""
     state = context.checkpoint.load()
+    if parameters.target == "drop" and state is not None:
+        yield made(0, 1)
+        context.checkpoint.drop()
     done = 0 if state is None else int(state)
     context.info("resumed_at", str(done))
     while done < parameters.rows:
         last = min(parameters.rows, done + STATE)
         yield from numbers(done, last)
+        context.count(requested=last - done, found=last - done)
         time.sleep(parameters.seconds * (last - done) / parameters.rows)
         done = last
         context.checkpoint.save(str(done).encode())

@@ -42,6 +42,7 @@ tables:
     vo:title: Stars of the survey
     vo:position: {ra: ra, dec: dec, epoch: J2000.0}
     vo:references: [{text: "Nobody 2020", bibcode: 2020xxx}]
+    vo:identifier: "Survey {id}"
     vo:licence: {name: CC0}
     vo:acknowledgement: Thank everybody.
     vo:examples: [{name: all, query: SELECT * FROM survey.stars}]
@@ -137,6 +138,8 @@ def test_unique_columns_come_from_both_spellings(tmp_path: Path) -> None:
             "name: s\ntables: [{name: t, 'vo:layout': {kind: records, columns: [{name: a, type: f4, null: 0}]}}]",
             ["tables.0.vo:layout.records.columns.0"],
         ),
+        ("name: s\ntables: [{name: t, 'vo:identifier': HIP}]", ["table t", "'HIP' is not like 'HIP {hip}'"]),
+        ("name: s\ntables: [{name: t, 'vo:identifier': ['H {h}']}]", ["table t", "column h", "not vo:unique"]),
         ("tables: []", ["name", "required"]),
         ("- a\n- b", ["top level"]),
         ("", ["top level"]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -49,7 +49,7 @@ class Shift(Task[ShiftParameters]):
     description = "Moves each position.\n\nIt is of no use."
     references = (Reference("A paper & more", "https://example.org/paper?a=1&b=2"),)
     parameters = ShiftParameters
-    inputs = (TaskInput("", "table", (RA, DEC, MOTION, NAME)),)
+    inputs: ClassVar[tuple[TaskInput, ...]] = (TaskInput("", "table", (RA, DEC, MOTION, NAME)),)
     outputs = (
         TaskOutput("result", "moved positions", columns=(Column("ra", Datatype.DOUBLE, unit="deg"),)),
         TaskOutput("refused", "rows without a position"),

@@ -93,13 +93,15 @@ def test_the_examples_of_what_is_installed_work(service: Service) -> None:
     for task in json.loads(ask(service, "/tasks").body)["tasks"]:
         about = json.loads(ask(service, f"/tasks/{task['name']}").body)
         assert about["sample_parameters"]
+        if about["network"]:
+            continue  # it runs only where the operator allows it
         for example in about["sample_parameters"]:
             asked = {**example, "MAXREC": "3", "RESPONSEFORMAT": "csv"}
             estimate = json.loads(post(service, f"/tasks/{task['name']}/estimate", asked).body)
             assert estimate["seconds"] > 0
             assert estimate["plan"]
             answer = post(service, f"/tasks/{task['name']}/sync", asked)
-            assert len(answer.csv()) == 3
+            assert 1 <= len(answer.csv()) <= 3
             fixed = [column["name"] for column in about["outputs"][0]["columns"]]
             names = answer.text.splitlines()[0].split(",")
             assert set(fixed) <= set(names)

@@ -80,7 +80,9 @@ def test_a_task_is_described_completely(port: int) -> None:
         ("map.png", "image/png"),
     ]
     assert task["outputs"][0]["columns"][0]["unit"] == "deg"
-    assert [each["name"] for each in task["of_all_tasks"]] == ["UPLOAD", "MAXREC", "RESPONSEFORMAT", "RUNID"]
+    assert [each["name"] for each in task["of_all_tasks"]] == [
+        *("UPLOAD", "MAXREC", "RESPONSEFORMAT", "RESULTS", "RUNID"),
+    ]
     assert task["sample_parameters"] == [{"TABLE": "gaia_dr3.bright", "ROUNDS": "3"}]
 
 

@@ -220,9 +220,20 @@ def test_a_worker_is_killed_and_the_job_goes_on(service: TaskService) -> None:
     assert service.ends(job, 60) == "COMPLETED"
     resumed = int(re.findall(r'name="resumed_at">(\d+)<', service.document(job))[0])
     assert resumed in (2000, 3000, 4000)
-    assert [int(row[0]) for row in service.rows(job)] == list(range(resumed, 5000))
+    assert [int(row[0]) for row in service.rows(job)] == list(range(5000))
+    assert service.counts_of(job) == Counts(5000, 5000)
     folder = service.folder(job.rpartition("/")[2])
     assert not (folder / "checkpoint").exists()
+
+
+def test_the_command_goes_on_with_a_job(service: TaskService, tmp_path: Path) -> None:
+    job = service.run("resumable", MODE="resume", ROWS="3000", SECONDS="3")
+    wait_until(lambda: "fraction>0.3" in service.document(job), "it has kept rows")
+    ask(service, f"{job}/phase", method="POST", body=b"PHASE=ABORT", headers=FORM)
+    saved = tmp_path / "rows.csv"
+    service.vo("run", "resumable", f"CONTINUE={job.rpartition('/')[2]}", "-o", str(saved))
+    rows = csv.reader(io.StringIO(saved.read_text()))
+    assert [row[0] for row in rows] == ["number", *map(str, range(3000))]
 
 
 def test_turns(service: TaskService) -> None:

@@ -11,12 +11,12 @@ from lxml import etree, html
 
 from tests.tap.asking import FORM, Answer, ask
 from tests.uws.samples import COMPLETED, EXECUTING, LIST_URL, PENDING, job_url
-from tests.uws.tasks.declared import Shift, ShiftParameters
+from tests.uws.tasks.declared import MOTION, Shift, ShiftParameters
 from tests.uws.tasks.serving import QUERY, TASK
 from tests.uws.tasks.test_http import BROWSER
 from uws.models import Facts, Result
 from uws.pages import JobPages
-from uws.tasks import parameter
+from uws.tasks import DEC, RA, TaskInput, parameter
 from uws.tasks.documents import EstimateDocument, InputEstimate, task_document
 from uws.tasks.pages import Filled, TaskPages
 from vo.core.dali.parameters import Parameters
@@ -73,8 +73,26 @@ def test_each_parameter_has_its_kind_of_field() -> None:
     assert {"RA", "DEC", "PMRA", "ID", "RESPONSEFORMAT", "MAXREC", "RUNID", "ACTION"} <= found.keys()
 
 
-def test_every_field_has_a_name_for_people() -> None:
-    document = page()
+class Pointed(Shift):
+    inputs = (TaskInput("", "target", (RA, DEC, MOTION), required=False, position=True),)
+
+
+def test_a_position_has_its_fields_beside_the_table() -> None:
+    document = page(filled(TARGET="x", RA="12:00:00", DEC="-5"), Pointed())
+    [form] = document.forms
+    assert {name: form.fields[name] for name in ("TARGET", "RA", "DEC")} == {
+        "TARGET": "x",
+        "RA": "12:00:00",
+        "DEC": "-5",
+    }
+    assert "in degrees or sexagesimal" in document.get_element_by_id("about-RA").text_content()
+    assert "It may be left out." in words(document)
+    assert [each.get("name") for each in form.xpath(".//details//input")] == ["PMRA"]
+
+
+@pytest.mark.parametrize("task", [Shift(), Pointed()])
+def test_every_field_has_a_name_for_people(task: Shift) -> None:
+    document = page(task=task)
     [form] = document.forms
     assert (form.method, form.get("enctype"), form.action) == ("POST", "multipart/form-data", "../tasks/shift")
     for element in form.xpath(".//input | .//select | .//textarea"):
@@ -229,8 +247,17 @@ def test_pictures_are_shown_and_a_job_can_be_made_again(job_pages: JobPages) -> 
         Result("map.svg", "image/svg+xml", 10, "", "map.svg"),
     )
     job = replace(COMPLETED, results=results, parameters=(("BY", "a&b"), ("UPLOAD", "x,param:x")))
-    shown = job_pages.job(job, job_url(job), LIST_URL, "Shifts", service_url="http://here/tasks/shift")
+    shown = job_pages.job(
+        job,
+        job_url(job),
+        LIST_URL,
+        "Shifts",
+        service_url="http://here/tasks/shift",
+        captions={"map.png": "where <they> are"},
+    )
     document = parse(shown)
+    assert document.xpath("//img/@alt") == ["Where <they> are", "Map.svg"]
+    assert [words(caption) for caption in document.xpath("//figcaption")] == ["Where <they> are", "Map.svg"]
     assert document.xpath("//img/@src") == [f"{job_url(job)}/results/{name}" for name in ("map.png", "map.svg")]
     assert document.xpath("//a[@class='button']/@href") == ["http://here/tasks/shift?BY=a%26b"]
     assert len(document.xpath("//a[@download]")) == 3

@@ -60,7 +60,7 @@ def test_a_table_page_tells_columns_rights_and_sources(service: Service) -> None
     for words in (
         "J2016.0",
         "phot_bp_mean_mag",
-        "CC BY-SA 3.0 IGO",
+        "CC BY-NC 3.0 IGO",
         "Vallenari",
         "European Space Agency",
         "482,106 rows",

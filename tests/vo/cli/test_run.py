@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import pytest
 from astropy.table import Table
@@ -19,6 +20,7 @@ from tests.vo.cli.test_jobs import begin, in_terminal, listed
 from tests.vo.cli.test_query import plain
 
 PLUGIN = Path(__file__).resolve().parents[2] / "plugin"
+SITE = "https://there.example.org/gost"
 NUMBERS = "number,value,text\n0,0,row 0\n1,0.5,row 1\n2,1,row 2\n"
 WHERE = pytest.mark.parametrize("where", ["job", "elsewhere", "local"])
 
@@ -26,7 +28,8 @@ WHERE = pytest.mark.parametrize("where", ["job", "elsewhere", "local"])
 @pytest.fixture(scope="module")
 def service() -> Iterator[Service]:
     """A service with the tasks of another distribution."""
-    running = Service(make_home(), prepare=False, PYTHONPATH=str(PLUGIN), VO_PROCESSES="1")
+    network = {"VO_TASK_NETWORK": '["pointing"]', "VO_TASK_SITES": json.dumps({"there": SITE})}
+    running = Service(make_home(), prepare=False, PYTHONPATH=str(PLUGIN), VO_PROCESSES="1", **network)
     running.start()
     yield running
     running.stop()
@@ -238,3 +241,45 @@ def test_doctor_tells_of_tasks(service: Service, tmp_path: Path) -> None:
     assert "✗ the task torn cannot be served: ModuleNotFoundError: No module named 'torn_tasks'" in wrong.stderr
     shutil.rmtree(broken)
     assert json.loads((service.home / "log" / "vo.log").read_text().splitlines()[0])
+
+
+@WHERE
+def test_a_position_instead_of_a_table(service: Service, where: str, tmp_path: Path) -> None:
+    asked = ("run", "pointing", "TARGET=Proxima", "RA=14:29:42.9", "DEC=-62:40:46", *options(service, where))
+    path = tmp_path / "seen.vot"
+    service.vo(*asked, "-o", str(path))
+    table = Table.read(path)
+    assert [tuple(row) for row in table] == [(pytest.approx(217.42875), "result,sky.png", SITE)]
+    text = path.read_text()
+    for name, value in (("TARGET", "Proxima"), ("RA", "217.42875"), ("licence", "CC0")):
+        assert re.search(f'<INFO name="{name}" value="{value}', text), text[:3000]
+    assert (tmp_path / "seen-sky.png").read_bytes().startswith(b"\x89PNG")
+    told = service.vo(*asked, "RESULTS=result", "-o", f"{tmp_path}/few/")
+    assert "result.vot" in told.stderr or "pointing.vot" in told.stderr
+    assert [file.suffix for file in (tmp_path / "few").iterdir()] == [".vot"]
+
+
+def test_a_task_may_run_without_a_table_or_with_one(service: Service, tmp_path: Path) -> None:
+    assert service.vo("run", "pointing", "RESULTS=result").stdout == f"ra,made,site\n0,result,{SITE}\n"
+    stars = tmp_path / "stars.csv"
+    stars.write_text("ra,dec\n1.5,2\n2.5,3\n")
+    done = service.vo("run", "pointing", "RESULTS=result", "--upload", f"mine={stars}")
+    assert done.stdout == f"ra,made,site\n1.5,result,{SITE}\n2.5,result,{SITE}\n"
+    told = service.vo("run", "pointing", "TARGET=56.75 24.12", "--estimate").stdout
+    assert "Looks at position 56.75 +24.12." in told
+    refused = service.vo("run", "pointing", "TARGET=M 31", check=False)
+    assert "'M 31' is a name that nobody knows here." in refused.stdout + refused.stderr
+
+
+def test_a_synchronous_request_makes_one_result(service: Service) -> None:
+    with urlopen(f"{service.url}/tasks/pointing/sync?TARGET=56.75+24.12&RESPONSEFORMAT=csv") as answer:
+        assert answer.read().decode() == f"ra,made,site\n56.75,result,{SITE}\n"
+    with urlopen(f"{service.url}/tasks/pointing/sync?TARGET=56.75+24.12&RESULTS=SKY.PNG") as answer:
+        assert (answer.headers["Content-Type"], answer.read(4)) == ("image/png", b"\x89PNG")
+    filled = Request(f"{service.url}/tasks/pointing?TARGET=x&RA=300&RESULTS=sky.png", headers={"Accept": "text/html"})
+    with urlopen(filled) as answer:
+        page = answer.read().decode()
+    fields = {name: re.search(rf'id="{name}"[^>]* value="([^"]*)"', page) for name in ("TARGET", "RA", "DEC")}
+    assert [found and found[1] for found in fields.values()] == ["x", "300", ""]
+    assert len(re.findall('name="RA"', page)) == 1
+    assert re.search(r'value="sky.png" checked', page)

@@ -9,12 +9,14 @@ from functools import partial
 from typing import IO
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from vo.core.errors import TableError
-from vo.core.tables.columns import Column, schema_of
+from vo.core.tables.columns import FLOATING, INTEGER, Column, schema_of
 from vo.core.tables.readers.csv_dialect import Dialect, column_names, guess_dialect
 from vo.core.tables.readers.csv_types import NULL_WORDS, TypeGuess
+from vo.core.tables.readers.lists import lists_of_numbers
 from vo.core.tables.readers.source import BLOCK, Source
 from vo.core.tables.readers.text import parse_column
 from vo.core.tables.stream import TableMetadata, TableStream
@@ -27,11 +29,14 @@ _ERROR = b"# ERROR "
 
 _LONGEST_ERROR = 4096
 
+_NO_LISTS = pa.array(["", *NULL_WORDS])
+
 
 def open_csv(source: Source, table: str | int | None = None, delimiter: str | None = None) -> TableStream:
     """Open a CSV file (RFC 4180), with or without a line of column names.
 
-    A column is `long`, else `double`, `boolean` (true, false), a timestamp or text, whichever all its cells are. An
+    A column is `long`, else `double`, `boolean` (true, false), a timestamp or text, whichever all its cells are. Where
+    they are lists of numbers, ``"[1.0, 2.0]"`` or ``"(1.0, 2.0)"``, it is an array of `long` or `double`. An
     empty cell is null, a quoted empty one is an empty text. Lines that begin with ``#`` are passed over at the top of
     the file, and further down where they do not have as many cells as a row. A first row with a number in it holds
     values, and the columns are called by their numbers.
@@ -86,13 +91,31 @@ def typed_batches(
                 cells,
                 column,
                 row=row,
-                nulls=() if schema.field(index).type == pa.string() else NULL_WORDS,
+                nulls=() if column.arrow_type == pa.string() else NULL_WORDS,
                 split=None if split is None else partial(split, column),
             )
-            for index, (cells, column) in enumerate(zip(batch.columns, columns, strict=True))
+            if (lists := _lists(cells, column)) is None
+            else lists
+            for cells, column in zip(batch.columns, columns, strict=True)
         ]
         yield pa.RecordBatch.from_arrays(arrays, schema=schema)
         row += len(batch)
+
+
+def _lists(cells: pa.Array, column: Column) -> pa.Array | None:
+    """Return the arrays of cells that are plain lists of numbers, as nearly all are; None for all else."""
+    if not column.is_array or column.datatype not in INTEGER | FLOATING:
+        return None
+    words = pc.utf8_trim_whitespace(cells)
+    absent = pc.is_in(words, value_set=_NO_LISTS)
+    if pc.any(absent).as_py():
+        words = pc.if_else(absent, pa.scalar(None, pa.string()), words)
+    try:
+        found = lists_of_numbers(words, column.arrow_type.value_type)
+    except pa.ArrowInvalid:
+        return None
+    wrong = column.length is not None and pc.any(pc.not_equal(pc.list_value_length(found), column.length)).as_py()
+    return None if wrong else found
 
 
 def string_batches(source: Source, dialect: Dialect, columns: int) -> Iterator[pa.RecordBatch]:

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import pyarrow.csv
+import pyarrow.ipc
+import pyarrow.parquet
 import pytest
 
 from vo.core.errors import TableError
@@ -198,8 +202,70 @@ def test_real_files(shared: Path) -> None:
             )
         assert found.metadata.rows == found.table.num_rows == expected.num_rows
         for column, ours, theirs in zip(found.columns.values(), found.table.columns, expected.columns, strict=False):
-            if column.datatype in {Datatype.LONG, Datatype.DOUBLE} and len(found.columns) == expected.num_columns:
+            if column.is_array and column.datatype is Datatype.DOUBLE:
+                texts = [None if text in ("", "null") else text.strip("[]()").split(",") for text in theirs.to_pylist()]
+                lists = [None if texts is None else list(map(float, texts)) for texts in texts]
+                assert np.array_equal(_flat(ours.to_pylist()), _flat(lists), equal_nan=True), (path.name, column.name)
+            elif column.datatype in {Datatype.LONG, Datatype.DOUBLE} and len(found.columns) == expected.num_columns:
                 assert ours.cast(theirs.type).to_pylist() == theirs.to_pylist(), (path.name, column.name)
+
+
+def _flat(lists: Iterable[list[float] | None]) -> list[float]:
+    """Return the elements of all lists, each list after how many it has."""
+    return [value for found in lists for value in (-1.0 if found is None else len(found), *(found or ()))]
+
+
+def test_lists_of_numbers(tmp_path: Path) -> None:
+    found = read(
+        write(
+            tmp_path,
+            "archive,gaiaxpy,longs,holes,notes,late,nested,versions\n"
+            '"[1.5, -2e3, NaN]","(0.1, 2)","[1,2]","[1.5, null ,2]","[1]",1,"[[1,2],[3,4]]","(1.2, 3.4)"\n'
+            'null,"()","[]","[]","(2)","[1,2]","[[1,2],[3,4]]","(1.2.3, 4)"\n'
+            '"[ 7 ]",,"[9223372036854775807]",,,"[3,4]",,\n',
+        )
+    )
+    assert {name: (column.datatype.value, column.arraysize) for name, column in found.columns.items()} == {
+        **dict.fromkeys(("archive", "gaiaxpy", "holes"), ("double", "*")),
+        "longs": ("long", "*"),
+        **dict.fromkeys(("notes", "late", "nested", "versions"), ("unicodeChar", "*")),
+    }
+    assert repr(found["archive"]) == "[[1.5, -2000.0, nan], None, [7.0]]"
+    assert found["gaiaxpy"] == [[0.1, 2.0], [], None]
+    assert found["longs"] == [[1, 2], [], [2**63 - 1]]
+    assert found["holes"] == [[1.5, None, 2.0], [], None]
+    assert found["notes"] == ["[1]", "(2)", None]
+    assert found["late"] == ["1", "[1,2]", "[3,4]"]
+
+
+def test_lists_over_many_batches(tmp_path: Path) -> None:
+    rows = [[number / 7, *([float(number)] * (number % 50))] for number in range(20_000)]
+    path = write(tmp_path, "n,values\n" + "".join(f'{number},"{row}"\n' for number, row in enumerate(rows)))
+    found = read(path)
+    assert len(found.batches) > 2
+    assert found["values"] == rows
+    with path.open("a") as file:
+        file.write('20000,"[1, two]"\n')  # then it is text, all of it
+    assert read(path)["values"][-1] == "[1, two]"
+
+
+def test_the_spectra_of_the_archive_are_the_same_in_all_forms(shared: Path, tmp_path: Path) -> None:
+    folder = shared / "data" / "xp"
+    wanted = read(folder / "XP_CONTINUOUS_RAW.ecsv.gz").table
+    pyarrow.parquet.write_table(wanted, tmp_path / "xp.parquet")
+    with pyarrow.ipc.new_file(tmp_path / "xp.arrow", wanted.schema) as file:
+        file.write(wanted)
+    forms = [folder / f"XP_CONTINUOUS_RAW.{end}" for end in ("csv.gz", "fits", "xml")]
+    for path in (*forms, tmp_path / "xp.parquet", tmp_path / "xp.arrow"):
+        found = read(path).table
+        assert found.cast(wanted.schema).equals(wanted), path.name  # CSV has no types: all is double
+    assert [len(cells) for cells in wanted.column("bp_coefficient_correlations").to_pylist()] == [1485, 1485]
+
+
+def test_a_spectrum_without_one_band(shared: Path) -> None:
+    found = read(shared / "data" / "xp" / "XP_CONTINUOUS_RAW_with_missing_BP.csv.gz")
+    assert [cells is None for cells in found["bp_coefficients"]] == [False, True, False]
+    assert [len(cells) for cells in found["rp_coefficients"]] == [55, 55, 55]
 
 
 def _lines(path: Path) -> list[bytes]:
