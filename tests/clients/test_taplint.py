@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import Service
 
-STAGES = ("TMV", "TME", "TMS", "TMC", "CPV", "CAP", "AVV", "QGE", "QPO", "QAS", "UWS", "MDQ", "UPL", "EXA", "LOC")
+STAGES = ("TMV", "TME", "TMS", "TMC", "CPV", "CAP", "AVV", "QGE", "QPO", "QAS", "UWS", "MDQ", "LOC", "UPL", "EXA")
 """All but that for what is not offered: ObsCore (OBS)."""
 ALLOWED = {
     "CAP-CULF": "taplint 3.4.7 knows the feature types of TAPRegExt 1.0 only; ADQL 2.1 demands them in lower case, and "
