@@ -14,6 +14,7 @@ from bench import (
     jobs,
     joins,
     reading,
+    spectra,
     tasks,
     transits,
     translation,
@@ -35,6 +36,7 @@ SECTIONS = (
     "uploads",
     "tasks",
     "crossmatch",
+    "spectra",
     "xp",
     "transits",
 )
@@ -91,6 +93,8 @@ def main() -> int:
             figures += uploads.measure(bench, arguments.rows, arguments.upload_rows)
         if "tasks" in arguments.sections:
             figures += tasks.measure(bench)
+        if "spectra" in arguments.sections:
+            figures += spectra.measure(bench)
         if "crossmatch" in arguments.sections:
             figures += crossmatch.measure(bench, arguments.rows, large=arguments.large)
         if "ingest" in arguments.sections:

@@ -45,4 +45,3 @@ class Release:
 
 DR3 = Release("Gaia DR3", 2016.0, "https://doi.org/10.1051/0004-6361/202243940")
 DR4 = Release("Gaia DR4", 2017.5, "https://www.cosmos.esa.int/web/gaia/data-release-4")
-RELEASES = {"DR3": DR3, "DR4": DR4}

@@ -154,15 +154,18 @@ def track(
     """
     picture = style.figure(8.6, 5.0)
     axes = _sky(picture, title)
+    # Projected here: Matplotlib would put 75 points between any two of a line, and project them one line after another.
+    projected = axes.transAffine + axes.transAxes  # type: ignore[attr-defined]
     for number, (name, right, up) in enumerate(lines):
-        points = np.column_stack([_placed(right), np.radians(up)])
-        edge = np.flatnonzero(np.abs(np.diff(points[:, 0])) > np.pi) + 1  # over the edge of the map
-        look = style.line(number)
-        axes.add_collection(
-            LineCollection(
-                np.split(points, edge), colors=look["color"], linewidths=look["linewidth"], label=style.plain(name)
-            )
+        across, height = _placed(right), np.radians(up)
+        cut = np.abs(np.diff(across)) > np.pi  # over the edge of the map
+        points = axes.transProjection.transform(np.column_stack([across, height]))  # type: ignore[attr-defined]
+        pairs = np.stack([points[:-1], points[1:]], axis=1)[~cut]
+        look = style.line(number)["color"]
+        drawn = LineCollection(
+            list(pairs), colors=look, linewidths=1.1, alpha=0.85, label=style.plain(name), transform=projected
         )
+        axes.add_collection(drawn, autolim=False)
     if len(ra):
         size = 26 if len(ra) <= 20 else 3
         axes.scatter(_placed(ra), np.radians(dec), s=size, color=style.INK, marker="o", zorder=3, label="targets")
@@ -223,7 +226,7 @@ def _points(
         facecolors="none" if lost else look["color"],
         edgecolors=look["color"],
         linewidths=0.9,
-        label=f"{name}, in a gap of the data" if lost else name,
+        label=f"{name}, in a gap that is known (to May 2017)" if lost else name,
     )
 
 

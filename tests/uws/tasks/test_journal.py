@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -179,18 +179,24 @@ def test_a_full_disk_is_told_to_whoever_keeps_more(keeping: Keeping, monkeypatch
 
 def test_who_makes_rows_waits_for_a_slow_disk(keeping: Keeping, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journals, "BUFFER_BYTES", 5000)
-    held: list[int] = []
-
-    def slow(journal: Journal, item: object) -> None:
-        held.append(journal._held)
-        time.sleep(0.002)
-
-    monkeypatch.setattr(Journal, "_keep", slow)
+    writes, given = threading.Event(), []
+    monkeypatch.setattr(Journal, "_keep", lambda _journal, _item: writes.wait(30))
     journal = keeping.begun(1)
-    for first in range(0, 5000, 100):
-        journal.rows("result", result(first, first + 100))
+
+    def give() -> None:
+        for first in range(0, 5000, 100):
+            journal.rows("result", result(first, first + 100))
+            given.append(first)
+
+    thread = threading.Thread(target=give)
+    thread.start()
+    wait_until(lambda: journal._held >= 5000, "the buffer is full")
+    assert journal._held < 5000 + 2 * result(0, 100).nbytes
+    assert len(given) < 10
+    writes.set()
+    thread.join(30)
+    assert len(given) == 50
     journal.close(finish=True)
-    assert 5000 < max(held) < 5000 + 2 * result(0, 100).nbytes
 
 
 def test_a_worker_that_lost_its_job_commits_nothing(keeping: Keeping) -> None:
