@@ -60,10 +60,10 @@ class Checkpoint:
         try:
             about = json.loads(head)
             parts = tuple((str(folder), int(count)) for folder, count in about["parts"])
-            if blake2b(state).hexdigest() != about["digest"]:
+            if blake2b(state).hexdigest() != about["digest"] or not all(folder.isalnum() for folder, _ in parts):
                 return None
             return cls(state, parts, int(about["size"]))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             return None
 
 

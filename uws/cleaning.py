@@ -33,7 +33,7 @@ _DUE = text("""
 """)
 
 _OVER = text("""
-    SELECT job_id, attempt - (phase IN ('EXECUTING', 'COMPLETED'))::int AS last_over
+    SELECT job_id, attempt - (phase IN ('EXECUTING', 'COMPLETED') OR results <> '[]')::int AS last_over
     FROM uws.jobs WHERE job_id = ANY(:job_ids)
 """)
 

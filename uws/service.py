@@ -212,6 +212,8 @@ class Jobs:
     ) -> Job:
         """Add parameters and files to a pending job (DALI 1.1, section 3.1: they accumulate, none is replaced)."""
         job = self.get(caller, job_id)
+        if self._continues is not None and parameters.all(CONTINUE):
+            raise ParameterError(CONTINUE, "only a new job goes on with another one.", hint="Create another job.")
         if self._continues and any(name == CONTINUE for name, _ in job.parameters):
             refuse_beside(parameters, files)
         added = _job_parameters(parameters)

@@ -2,6 +2,8 @@
 
 It asks one host, the one that the operator has named: it follows no redirection, and its cookies live as long as it
 does. What it is answered is not trusted: it is bounded in time and size, and a page instead of a table is told as such.
+Its errors are none of this service's being unavailable: then a job would begin again, ask for all targets once more,
+and lose the rows that it has.
 """
 
 from __future__ import annotations
@@ -9,14 +11,16 @@ from __future__ import annotations
 import http.client
 import re
 import secrets
+import socket
 import ssl
-import time
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlencode, urlsplit
 
 from vo import __version__
-from vo.core.errors import ConfigurationError, UnavailableError
+from vo.core.errors import ConfigurationError, UsageError
 
 SITE = "gost"
 """Name of its address among those that an operator gives (VO_TASK_SITES)."""
@@ -27,6 +31,7 @@ TOTAL_SECONDS = 300.0
 MAX_BYTES = 64 << 20
 BLOCK_BYTES = 1 << 16
 SESSION = "JSESSIONID"
+MOST_COOKIES = 20
 _SUBMITTED = re.compile(rb"Submitted with id\s*:?\s*(\d{1,20})")
 _PAGE = re.compile(rb"\s*(<!doctype html|<html|<\?xml[^>]*>\s*(<!doctype html|<html))", re.IGNORECASE)
 _SAFE = re.compile(r"[A-Za-z0-9._-]{1,200}")
@@ -47,14 +52,18 @@ class EsaGost:
     """
 
     def __init__(self, address: str) -> None:
-        parts = urlsplit(address)
+        try:
+            parts = urlsplit(address)
+            port = parts.port
+        except ValueError:
+            parts, port = urlsplit(""), None
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ConfigurationError(
                 "VO_TASK_SITES: the address of gost is none of http or https.",
                 hint='Write {"gost": "https://gaia.esac.esa.int/gost"}.',
             )
         self._secure = parts.scheme == "https"
-        self._host, self._port = parts.hostname, parts.port
+        self._host, self._port = parts.hostname, port
         self._path = parts.path.rstrip("/")
         self._cookies: dict[str, str] = {}
 
@@ -63,7 +72,7 @@ class EsaGost:
 
         Raises
         ------
-        UnavailableError
+        UsageError
             Why there is none.
         """
         if SESSION not in self._cookies:
@@ -86,7 +95,7 @@ class EsaGost:
 
         Raises
         ------
-        UnavailableError
+        UsageError
             Why there is none.
         """
         query = urlencode({"s_ra": f"{ra:.9f}", "s_dec": f"{dec:.9f}", "t_min": begin, "t_max": end, "MAXREC": most})
@@ -100,13 +109,15 @@ class EsaGost:
             headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in self._cookies.items())
         connection = self._connection()
         try:
-            connection.request(method, self._path + path, body, headers)
-            answer = connection.getresponse()
-            self._keep_cookies(answer)
-            if answer.status != 200:
-                where = " and leads elsewhere" if 300 <= answer.status < 400 else ""
-                raise _failed(f"it answers {answer.status}{where}")
-            return _read(answer)
+            connection.connect()
+            with _in_time(connection.sock):
+                connection.request(method, self._path + path, body, headers)
+                answer = connection.getresponse()
+                self._keep_cookies(answer)
+                if answer.status != 200:
+                    where = " and leads elsewhere" if 300 <= answer.status < 400 else ""
+                    raise _failed(f"it answers {answer.status}{where}")
+                return _read(answer)
         except TimeoutError:
             raise _failed(f"it sends nothing for {IDLE_SECONDS:g} s") from None
         except ssl.SSLCertVerificationError:
@@ -128,19 +139,55 @@ class EsaGost:
                 found: Mapping[str, object] = {name: morsel.value for name, morsel in SimpleCookie(header).items()}
             except CookieError:
                 continue
-            self._cookies |= {name: str(value) for name, value in found.items() if _SAFE.fullmatch(str(value))}
+            self._cookies |= {name: str(value) for name, value in found.items() if _is_safe(name, str(value))}
+        self._cookies = dict(list(self._cookies.items())[-MOST_COOKIES:])
+
+
+def _is_safe(name: str, value: str) -> bool:
+    return _SAFE.fullmatch(name) is not None and _SAFE.fullmatch(value) is not None
+
+
+@contextmanager
+def _in_time(connected: socket.socket) -> Iterator[None]:
+    """Within the ``with`` block an answer may take its time; whatever waits for it then ends: headers come slowly too.
+
+    Raises
+    ------
+    UsageError
+        If it took longer.
+    """
+    over = threading.Event()
+
+    def end() -> None:
+        over.set()
+        with suppress(OSError):
+            socket.socket.shutdown(connected, socket.SHUT_RDWR)  # that of TLS would wait
+
+    timer = threading.Timer(TOTAL_SECONDS, end)
+    timer.daemon = True
+    timer.start()
+    late = _failed(f"its answer takes longer than {TOTAL_SECONDS:g} s")
+    try:
+        yield
+    except (OSError, ValueError, http.client.HTTPException):
+        if over.is_set():
+            raise late from None
+        raise
+    finally:
+        timer.cancel()
+    if over.is_set():  # the end that was read was made here
+        raise late
 
 
 def _read(answer: http.client.HTTPResponse) -> bytes:
     """Read an answer within bounds."""
-    end = time.monotonic() + TOTAL_SECONDS
     document = bytearray()
     while block := answer.read1(BLOCK_BYTES):
         document += block
         if len(document) > MAX_BYTES:
             raise _failed(f"its answer is larger than {MAX_BYTES >> 20} MiB")
-        if time.monotonic() > end:
-            raise _failed(f"its answer takes longer than {TOTAL_SECONDS:g} s")
+    if answer.length:  # which http.client does not mind
+        raise _failed("its answer ends early")
     return bytes(document)
 
 
@@ -163,7 +210,7 @@ def _form(fields: Mapping[str, str]) -> tuple[bytes, str]:
     return "".join([*parts, f"--{boundary}--\r\n"]).encode(), f"multipart/form-data; boundary={boundary}"
 
 
-def _failed(reason: str) -> UnavailableError:
-    return UnavailableError(
+def _failed(reason: str) -> UsageError:
+    return UsageError(
         f"ESA's GOST gives no forecast: {reason}.", hint="The task transit-forecast computes the same here."
     )

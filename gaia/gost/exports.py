@@ -11,13 +11,17 @@ import pyarrow as pa
 import pyarrow.csv
 from numpy.typing import NDArray
 
-from vo.core.errors import ServiceError, UnavailableError
-from vo.core.tables import TableStream
+from vo.core.errors import ServiceError, TableError, UsageError
+from vo.core.tables import TableStream, schema_of
 from vo.core.tables.readers import open_table
 
 JD_OF_MJD = 2_400_000.5
 UNIX_EPOCH = 40587.0
 """MJD of 1970-01-01."""
+ROWS = 7
+"""Of CCDs."""
+MOST_ROWS = 100_000
+"""Of the answer about one position."""
 _MILLISECONDS = 86_400_000.0
 
 Floats = NDArray[np.float64]
@@ -76,11 +80,14 @@ def read_export(document: bytes) -> Export:
 
     Raises
     ------
-    UnavailableError
+    UsageError
         If it is something else.
     """
     head = document.split(b"\n", 1)[0].decode("utf-8", "replace")
-    names = [name.strip() for name in next(csv.reader([head]), [])]
+    try:
+        names = [name.strip() for name in next(csv.reader([head]), [])]
+    except csv.Error:
+        names = []
     places = {start: [name for name in names if name.startswith(start)] for start in (*_TYPES, _ZETA)}
     if any(len(places[start]) != 1 for start in _TYPES):
         raise _unreadable("the columns are not those that are known")
@@ -103,12 +110,15 @@ def read_export(document: bytes) -> Export:
     field = table[places[_FIELD][0]].to_pylist()
     if not set(field) <= {"FoVP", "FoVF", "FovP", "FovF"}:
         raise _unreadable("there is an unknown field of view")
+    rows = numbers(_ROW)
+    if not ((rows >= 1) & (rows <= ROWS)).all():
+        raise _unreadable("there is an unknown row of CCDs")
     milliseconds = table[places[_UTC][0]].cast(pa.int64()).to_numpy()
     return Export(
         time_bary_tcb=numbers(_BARYCENTRE) - JD_OF_MJD,
         time_gaia_utc=milliseconds / _MILLISECONDS + UNIX_EPOCH,
         following=np.array([each.endswith("F") for each in field], dtype=np.bool_),
-        ccd_row=numbers(_ROW).astype(np.int8),
+        ccd_row=rows.astype(np.int8),
         zeta=np.degrees(numbers(_ZETA)) if places[_ZETA] else np.full(len(table), np.nan),
         scan_angle=np.degrees(numbers(_ANGLE)),
         parallax_factor_al=numbers(_ALONG),
@@ -121,32 +131,37 @@ def read_visibility(path: Path) -> Export:
 
     Raises
     ------
-    UnavailableError
+    UsageError
         If it is something else.
     """
     try:
         table = _whole(open_table(path, format="votable"))
-        starts, stamps = table["t_start"], table["t_start_gaia_timestamp"]
-        bary = np.asarray(starts.to_numpy(), dtype=np.float64)
-        microseconds = stamps.cast(pa.timestamp("us")).cast(pa.int64()).to_numpy()
+        starts = table["t_start"].cast(pa.float64())
+        stamps = table["t_start_gaia_timestamp"].cast(pa.timestamp("us"))
     except ServiceError as error:
-        raise _unreadable(error.message) from None
-    except (KeyError, pa.ArrowInvalid):
+        raise _unreadable(error.message.rstrip(".")[:200]) from None
+    except (KeyError, pa.ArrowException):
         raise _unreadable("the columns are not those that are known") from None
+    if starts.null_count or stamps.null_count:
+        raise _unreadable("values are missing")
+    bary = np.asarray(starts.to_numpy(), dtype=np.float64)
+    microseconds = stamps.cast(pa.int64()).to_numpy()
     return Export(time_bary_tcb=bary, time_gaia_tcb=microseconds / (_MILLISECONDS * 1000) + UNIX_EPOCH)
 
 
 def _whole(stream: TableStream) -> pa.Table:
     """Return a table; the answer about one position is short."""
-    batches = list(stream.batches)
-    names = [column.name for column in stream.columns]
-    if not batches:
-        return pa.table({name: pa.array([], pa.float64()) for name in names})
-    return pa.Table.from_batches(batches).rename_columns(names)
+    batches, rows = [], 0
+    for batch in stream.batches:
+        rows += batch.num_rows
+        if rows > MOST_ROWS:
+            raise TableError(f"It has more than {MOST_ROWS:,} rows.")
+        batches.append(batch)
+    return pa.Table.from_batches(batches, schema_of(stream.columns))
 
 
-def _unreadable(reason: str) -> UnavailableError:
-    return UnavailableError(
+def _unreadable(reason: str) -> UsageError:
+    return UsageError(
         f"The answer of ESA's GOST cannot be read: {reason}.",
         hint="The task transit-forecast computes the same here.",
     )

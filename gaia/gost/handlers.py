@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from jinja2 import Environment
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from gaia.gost.columns import VISIBILITY
@@ -56,11 +56,16 @@ class GostHandlers:
     def routes(self) -> list[Route]:
         """All resources."""
         return [
+            Route("/gost", self.front),
             Route("/gost/query", self.query, methods=["GET", "POST"]),
             Route("/gost/capabilities", self.capabilities),
             Route("/gost/availability", self.availability),
             Route("/gost/examples", self.examples),
         ]
+
+    async def front(self, request: Request) -> Response:  # noqa: ARG002
+        """Lead whoever opens the bare address to the examples."""
+        return RedirectResponse("gost/examples", 303)
 
     async def query(self, request: Request) -> Response:
         """Tell when Gaia observes a position: the same under the names of both drafts and with those of ESA's GOST."""

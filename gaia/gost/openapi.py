@@ -14,6 +14,7 @@ from vo.core.openapi import (
     form,
     operation,
     query_parameter,
+    seen,
     table,
 )
 from vo.core.settings import Settings
@@ -43,6 +44,7 @@ def gost_paths(settings: Settings) -> Paths:
         return {"get": operation(summary, TAG, ("200", answer("It", media_type)))}
 
     return {
+        "/gost": {"get": operation("Lead to the examples", TAG, seen("Examples, for people and programs"))},
         "/gost/query": {
             "get": operation(summary, TAG, result, parameters=parameters, errors=errors),
             "post": operation(summary, TAG, result, body=body, errors=errors),

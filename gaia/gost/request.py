@@ -97,7 +97,7 @@ def _position(parameters: Parameters) -> tuple[float, float]:
     name = "POS" if given is not None else "s_ra, s_dec"
     ra, dec = (_value(name, text) for text in texts)
     if not -360 <= ra <= 360 or not -90 <= dec <= 90:
-        raise ParameterError(name, f"{ra:g}, {dec:g} is not on the sky.", hint=hint)
+        raise ParameterError(name, f"{ra:.12g}, {dec:.12g} is not on the sky.", hint=hint)
     return ra % 360, dec
 
 
@@ -119,7 +119,9 @@ def _times(parameters: Parameters) -> tuple[float, float]:
         begin = _value(name, first) if first.strip() else now()
         end = _value(name, last) if last.strip() else math.inf
     if begin > end:
-        raise ParameterError(name, f"the range {begin:g} to {end:g} ends before it begins.", hint="Times are MJD.")
+        raise ParameterError(
+            name, f"the range {begin:.12g} to {end:.12g} ends before it begins.", hint="Times are MJD."
+        )
     return begin, end
 
 

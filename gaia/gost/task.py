@@ -43,8 +43,6 @@ BEGIN, END = 56863.4384, 60857.0
 """MJD for which ESA's service forecasts."""
 MOST_TARGETS = 10_000
 """As many as its web form takes."""
-MOST_ROWS = 100_000
-"""Of one target, where the service wants a limit."""
 SECONDS = 3.0
 """For one target, more or less."""
 AROUND = 0.01
@@ -177,7 +175,7 @@ def _asked(
     service: EsaGost, ra: float, dec: float, parameters: EsaForecastParameters, context: TaskContext
 ) -> list[pa.Array]:
     """Return the columns `TRANSIT` of one target."""
-    from gaia.gost.exports import read_export, read_visibility  # noqa: PLC0415  (web processes need no CSV reader)
+    from gaia.gost.exports import MOST_ROWS, read_export, read_visibility  # noqa: PLC0415  (web processes need no CSV reader)
 
     begin, end = parameters.time_min - AROUND, parameters.time_max + AROUND
     if parameters.interface is Form.WEB:

@@ -9,13 +9,12 @@ import pyarrow as pa
 
 from gaia.gost.columns import VISIBILITY
 from gaia.gost.request import FACILITY, ForecastRequest
-from gaia.scanning import VERSION, law, transits
+from gaia.scanning import law, provenance, transits
 from gaia.scanning.arrays import Booleans, Bytes, Floats
 from gaia.scanning.ephemeris import LIGHT, orbit
 from gaia.scanning.focal_plane import ccd_row
 from gaia.scanning.gaps import gaps
 from gaia.scanning.times import DAY, tdb
-from vo import __version__
 from vo.core.tables import schema_of
 
 STEP = 4.85532
@@ -109,11 +108,7 @@ def _infos(wanted: ForecastRequest) -> tuple[tuple[str, str, str], ...]:
             "Beginning of the nominal scanning law, MJD (barycentric TCB)",
         ),
         ("T_MAX_HARD_LIMIT", f"{transits.END:.10g}", "Its end"),
-        (
-            "kernel",
-            f"{VERSION} of vo-stack {__version__}",
-            "Nominal scanning law: not all that it foresees was observed",
-        ),
+        *((name, value, "") for name, value in provenance.facts().items()),
     ]
     if (np.isfinite(wanted.begin) and wanted.begin < transits.BEGIN) or wanted.begin > transits.END:
         infos.append(("warning", "TIME", "The range begins outside of the nominal scanning law."))

@@ -18,6 +18,9 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import AbstractPathEffect, Normal, Stroke
 from numpy.typing import NDArray
 
+from gaia.releases import ACKNOWLEDGEMENT, LICENCE
+from vo import __version__
+
 INK = "#1c2430"
 DIM = "#5b6675"
 LINE = "#dcd8ce"
@@ -30,6 +33,12 @@ TITLE, LABEL, SMALL = 12, 10, 8.5
 DOTS_PER_INCH = 120
 CREDIT = "ESA/Gaia/DPAC"
 """Owed by the licence of Gaia's data."""
+METADATA = {
+    "Software": f"vo-stack {__version__}",
+    "Copyright": f"{CREDIT}, {LICENCE}",
+    "Acknowledgement": ACKNOWLEDGEMENT,
+}
+"""Of files."""
 MANY = 12
 """More lines than this are shown as a distribution."""
 
@@ -122,4 +131,4 @@ def write(made: Figure, path: Path, source: str) -> None:
         Where the data are from: ``Gaia DR3, GaiaXPy 2.1.5``.
     """
     made.supxlabel(f"{plain(source)}. Credit: {CREDIT}", x=0.99, ha="right", fontsize=SMALL - 1, color=DIM)
-    made.savefig(path, format="png", metadata={"Software": "vo-stack", "Source": source, "Copyright": CREDIT})
+    made.savefig(path, format="png", metadata=METADATA | {"Source": source})

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from gaia.plots import style
@@ -158,12 +159,15 @@ def track(
     projected = axes.transAffine + axes.transAxes  # type: ignore[attr-defined]
     for number, (name, right, up) in enumerate(lines):
         across, height = _placed(right), np.radians(up)
-        cut = np.abs(np.diff(across)) > np.pi  # over the edge of the map
+        edge = np.flatnonzero(np.abs(np.diff(across)) > np.pi) + 1  # over the edge of the map
         points = axes.transProjection.transform(np.column_stack([across, height]))  # type: ignore[attr-defined]
-        pairs = np.stack([points[:-1], points[1:]], axis=1)[~cut]
-        look = style.line(number)["color"]
+        look = style.line(number)
         drawn = LineCollection(
-            list(pairs), colors=look, linewidths=1.1, alpha=0.85, label=style.plain(name), transform=projected
+            np.split(points, edge),
+            colors=look["color"],
+            linewidths=look["linewidth"],
+            label=style.plain(name),
+            transform=projected,
         )
         axes.add_collection(drawn, autolim=False)
     if len(ra):
@@ -226,7 +230,7 @@ def _points(
         facecolors="none" if lost else look["color"],
         edgecolors=look["color"],
         linewidths=0.9,
-        label=f"{name}, in a gap that is known (to May 2017)" if lost else name,
+        label=f"{name}, in a known gap (to May 2017)" if lost else name,
     )
 
 
@@ -245,7 +249,7 @@ def _rose(picture: Figure, axes: Axes, year: NDArray[np.float64], angle: NDArray
     axes.set_yticks([])
     axes.set_xlabel("← East", fontsize=style.LABEL, color=style.INK)
     axes.set_ylabel("North →", fontsize=style.LABEL, color=style.INK)
-    bar = picture.colorbar(scans, ax=axes, orientation="horizontal", shrink=0.8, format="{x:.1f}")
+    bar = picture.colorbar(scans, ax=axes, orientation="horizontal", shrink=0.8, format="{x:.1f}", ticks=MaxNLocator(4))
     bar.set_label("Julian year", fontsize=style.SMALL, color=style.INK)
     bar.ax.tick_params(colors=style.DIM, labelsize=style.SMALL)
 

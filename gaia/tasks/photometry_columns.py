@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from gaia.xp.systems import FAULTY
 from vo.core.tables import Column, Datatype
 
 
@@ -43,8 +44,11 @@ class Group:
                     Datatype.DOUBLE,
                     unit=unit,
                     ucd=f"{ucd};{spectral_ucd(wavelength)}",
-                    description=f"Synthetic {words} {band} of {self.label}",
+                    description=f"Synthetic {words} {band} of {self.label}{self._remark(band)}",
                 )
+
+    def _remark(self, band: str) -> str:
+        return "; meaningless, GaiaXPy's file has wrong numbers" if (self.label, band) in FAULTY else ""
 
 
 def spectral_ucd(wavelength: float) -> str:

@@ -30,7 +30,7 @@ BAND = Column("xp", Datatype.CHAR, arraysize="2", ucd="meta.id;instr.bandpass", 
 PSEUDO_WAVELENGTH = Column(
     "pseudo_wavelength",
     Datatype.DOUBLE,
-    ucd="pos.cartesian;instr.pixel",
+    ucd="pos.cartesian.x;instr.pixel",
     description="Place along the dispersion, in samples of the instrument",
 )
 INTERNAL_FLUX = Column(

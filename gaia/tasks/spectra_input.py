@@ -20,14 +20,14 @@ WRONG = "not 55 numbers with their errors and correlations"
 """Reasons for which a source has no result."""
 
 
-def _array(name: str, description: str, *, required: bool = False) -> Role:
-    return Role(name, description, names=(name,), kind=Kind.NUMBERS, required=required)
+def _array(name: str, description: str) -> Role:
+    return Role(name, description, names=(name,), kind=Kind.NUMBERS, required=False)
 
 
 def _band(band: str) -> tuple[Role, ...]:
     title, deviation, relevant = band.upper(), f"{band}_standard_deviation", f"{band}_n_relevant_bases"
     return (
-        _array(f"{band}_coefficients", f"coefficients of {title}", required=True),
+        _array(f"{band}_coefficients", f"coefficients of {title}"),
         _array(f"{band}_coefficient_errors", f"errors of the coefficients of {title}"),
         _array(f"{band}_coefficient_correlations", f"correlations of the coefficients of {title}"),
         Role(deviation, f"standard deviation of {title}", names=(deviation,), required=False),
@@ -40,19 +40,24 @@ INPUT = TaskInput("", "table of BP/RP mean spectra", (SOURCE_ID, *_band("bp"), *
 """Rows as those of the Gaia archive's xp_continuous_mean_spectrum."""
 
 
-def needed_roles(*, errors: bool, truncation: bool) -> tuple[str, ...]:
-    """Return the roles that a computation cannot do without."""
+def bands_of(recognised: Recognised) -> tuple[str, ...]:
+    """Return the bands that an input has; a file none of whose sources has one may have no column for it."""
+    return tuple(band for band in BANDS if f"{band}_coefficients" in recognised)
+
+
+def needed_roles(bands: Sequence[str], *, errors: bool, truncation: bool) -> tuple[str, ...]:
+    """Return the roles that a computation with some bands cannot do without."""
     parts = ["coefficients"]
     if errors:
         parts += ["coefficient_errors", "coefficient_correlations"]
     if truncation:
         parts.append("n_relevant_bases")
-    return ("source_id", *(f"{band}_{part}" for band in BANDS for part in parts))
+    return ("source_id", *(f"{band}_{part}" for band in bands for part in parts))
 
 
-def useful_roles(*, errors: bool) -> tuple[str, ...]:
+def useful_roles(bands: Sequence[str], *, errors: bool) -> tuple[str, ...]:
     """Return the roles that are read where there are columns for them."""
-    return tuple(f"{band}_standard_deviation" for band in BANDS) if errors else ()
+    return tuple(f"{band}_standard_deviation" for band in bands) if errors else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +145,7 @@ def _band_of(
     arrays = {"coefficients": BASES, "coefficient_errors": BASES, "coefficient_correlations": PAIRS}
     numbers: dict[str, NDArray[np.float64]] = {}
     wrong = np.zeros(rows, bool)
-    present = np.ones(rows, bool)
+    present = np.full(rows, f"{band}_coefficients" in roles)
     for part, length in arrays.items():
         role = f"{band}_{part}"
         if role not in roles:
@@ -169,7 +174,7 @@ def _matrix(column: pa.Array, length: int) -> tuple[NDArray[np.float64], NDArray
     """Return arrays as the rows of a matrix, which of them are whole, and which are empty (or NaN throughout)."""
     lengths = pc.list_value_length(column).fill_null(0).to_numpy(zero_copy_only=False)
     fitting = lengths == length
-    values = column.filter(pa.array(fitting)).flatten().cast(pa.float64())
+    values = column.filter(pa.array(fitting)).flatten().cast(pa.float64(), safe=False)  # of integers too
     taken = values.to_numpy(zero_copy_only=False).reshape(-1, length)
     finite = np.isfinite(taken)
     whole, empty = fitting.copy(), lengths == 0

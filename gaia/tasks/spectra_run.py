@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from gaia.engines import Engine, installed, ran
 from gaia.tasks.pieces import each_done
 from gaia.tasks.spectra_columns import SOURCE_ID
-from gaia.tasks.spectra_input import BANDS, INPUT, Chunk, chunks, needed_roles, useful_roles
-from gaia.xp.model import XpModel, load
+from gaia.tasks.spectra_input import BANDS, INPUT, Chunk, bands_of, chunks, needed_roles, useful_roles
+from gaia.xp.model import MODELS, XpModel, load
 from gaia.xp.spectra import Spectra
 from uws.tasks import Input, Plan, Reference, Rows, SelectionFacts, TaskContext, TaskParameters, parameter
 from uws.tasks.kept import kept_places
@@ -93,7 +93,8 @@ def planned(
     ParameterError
         If a column is missing.
     """
-    for role in needed_roles(errors=errors, truncation=parameters.truncation):
+    bands = bands_of(facts.recognised)
+    for role in needed_roles(bands or BANDS, errors=errors, truncation=parameters.truncation):
         if role not in facts.recognised:
             raise ParameterError(
                 INPUT.parameter(role),
@@ -101,7 +102,7 @@ def planned(
                 hint="Errors are computed from the errors and correlations of the coefficients, truncation takes "
                 "n_relevant_bases; name the column with this parameter.",
             )
-    roles = _read_roles(errors=errors, truncation=parameters.truncation)
+    roles = _read_roles(bands, errors=errors, truncation=parameters.truncation)
     kept = kept_places(facts.columns, parameters.columns, "COLUMNS") if parameters.columns else ()
     names = [facts.recognised.name(role) for role in roles] + [facts.columns[place].name for place in kept]
     wanted = {name for name in names if name is not None}
@@ -110,12 +111,13 @@ def planned(
         {"": Rows("", tuple(column.name for column in facts.columns if column.name in wanted), stored_order=True)},
         seconds=None if facts.rows is None else facts.rows / rate,
         rows=None if facts.rows is None else facts.rows * rows_each,
-        explanation=f"Spectra of {facts.source}, by {engine}.",
+        explanation=f"Spectra of {facts.source}, by {engine}."
+        + "".join(f" It has no coefficients of {band.upper()}." for band in BANDS if band not in bands),
     )
 
 
-def _read_roles(*, errors: bool, truncation: bool) -> tuple[str, ...]:
-    return needed_roles(errors=errors, truncation=truncation) + useful_roles(errors=errors)
+def _read_roles(bands: Sequence[str], *, errors: bool, truncation: bool) -> tuple[str, ...]:
+    return needed_roles(bands, errors=errors, truncation=truncation) + useful_roles(bands, errors=errors)
 
 
 def kept_columns(columns: Sequence[Column], parameters: SpectraParameters) -> tuple[int, ...]:
@@ -129,6 +131,12 @@ def kept_columns(columns: Sequence[Column], parameters: SpectraParameters) -> tu
 def model() -> XpModel:
     """Return the calibration, read once in each process."""
     return load()
+
+
+def made_by(parameters: SpectraParameters) -> dict[str, str]:
+    """Return what results say of the engine and the calibration, by names of INFOs."""
+    calibration = f"BP {MODELS['bp']}, RP {MODELS['rp']}, as distributed with {PACKAGE} {installed(PACKAGE)}"
+    return ran(parameters.engine, PACKAGE, KERNELS) | {"calibration": calibration}
 
 
 def computed(
@@ -162,10 +170,9 @@ def computed(
     resumable : bool
         Whether the run can go on from a checkpoint: not if it makes a file of all rows.
     """
-    for name, value in ran(parameters.engine, PACKAGE, KERNELS).items():
+    for name, value in made_by(parameters).items():
         context.info(name, value)
-    context.info("calibration", f"BP v375wi, RP v142r, as distributed with {PACKAGE} {installed(PACKAGE)}")
-    roles = _read_roles(errors=errors, truncation=parameters.truncation)
+    roles = _read_roles(bands_of(given.recognised), errors=errors, truncation=parameters.truncation)
     done = RowsDone(context.checkpoint, given.recognised.found["source_id"].name)
     left = replace(given, batches=done.left(given.batches)) if resumable else given
     work = chunks(left, kept_columns(given.columns, parameters), roles, rows)

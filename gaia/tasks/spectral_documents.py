@@ -1,5 +1,7 @@
 """Spectra as documents of the IVOA: a ZIP file of one VOTable a spectrum, with the utypes of the Spectral Data Model.
 
+The model also wants position and time of the observation, which the table of coefficients does not tell.
+
 Sources
 -------
 IVOA Spectral Data Model 1.1, section 4 and appendix C (VOTable serialisation); Simple Spectral Access 1.1, section 4.2.
@@ -9,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -35,12 +38,20 @@ class SpectralDocuments:
         In nm, shape (m,), of all spectra.
     release : Release
         Whose spectra they are.
+    made_by : mapping of str to str
+        How they were made, by names of INFOs.
     """
 
-    def __init__(self, path: Path, wavelength: NDArray[np.float64], release: Release) -> None:
+    def __init__(
+        self, path: Path, wavelength: NDArray[np.float64], release: Release, made_by: Mapping[str, str]
+    ) -> None:
         self._zip = zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1)
         self._wavelength = wavelength
         self._release = release
+        infos = release.facts() | dict(made_by)
+        self._infos = "".join(
+            f"<INFO{attribute('name', name)}{attribute('value', value)}/>\n" for name, value in infos.items()
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -62,7 +73,6 @@ class SpectralDocuments:
         rows = np.zeros(len(wavelength), _ROW)
         rows["wavelength"], rows["flux"], rows["flux_error"] = wavelength, flux[known], error[known]
         rows["flags"] = np.where(np.isfinite(rows["flux_error"]), 0, 0b0010_0000)
-        ends = (wavelength[0], wavelength[-1]) if len(wavelength) else (np.nan, np.nan)
         release = self._release
         values: dict[str, str | int | float] = {
             "DataModel": "Spectrum-1.1",
@@ -77,14 +87,20 @@ class SpectralDocuments:
             "Curation.Publisher": "ESA/Gaia/DPAC",
             "Curation.Rights": LICENCE,
             "Curation.Reference": release.citation,
-            "Char.SpectralAxis.Coverage.Bounds.Start": float(ends[0]),
-            "Char.SpectralAxis.Coverage.Bounds.Stop": float(ends[1]),
         }
+        if len(wavelength):
+            first, last = float(wavelength[0]), float(wavelength[-1])
+            values |= {
+                f"{_COVERAGE}.Location.Value": (first + last) / 2,
+                f"{_COVERAGE}.Bounds.Extent": last - first,
+                f"{_COVERAGE}.Bounds.Start": first,
+                f"{_COVERAGE}.Bounds.Stop": last,
+            }
         parameters = "".join(_parameter(utype, value) for utype, value in values.items())
         return (
             '<?xml version="1.0" encoding="UTF-8"?>\n'
             '<VOTABLE version="1.4" xmlns="http://www.ivoa.net/xml/VOTable/v1.3">\n'
-            '<RESOURCE utype="spec:Spectrum">\n'
+            f'<RESOURCE utype="spec:Spectrum">\n{self._infos}'
             f'<TABLE name="gaia_{source}" utype="spec:Spectrum" nrows="{len(rows)}">\n{parameters}{_FIELDS}'
             f'<DATA><BINARY2><STREAM encoding="base64">{base64.b64encode(rows.tobytes()).decode()}</STREAM>'
             "</BINARY2></DATA>\n</TABLE>\n</RESOURCE>\n</VOTABLE>\n"
@@ -107,16 +123,19 @@ def _field(column: Column, utype: str) -> str:
     )
 
 
+_COVERAGE = "Char.SpectralAxis.Coverage"
 _UCDS = {
     "Length": "meta.number",
     "Target.Name": "meta.id;src",
     "DataID.Title": "meta.title",
     "Curation.Publisher": "meta.curation",
     "Curation.Reference": "meta.bib",
-    "Char.SpectralAxis.Coverage.Bounds.Start": "em.wl;stat.min",
-    "Char.SpectralAxis.Coverage.Bounds.Stop": "em.wl;stat.max",
+    f"{_COVERAGE}.Location.Value": "em.wl;instr.bandpass",
+    f"{_COVERAGE}.Bounds.Extent": "em.wl;instr.bandwidth",
+    f"{_COVERAGE}.Bounds.Start": "em.wl;stat.min",
+    f"{_COVERAGE}.Bounds.Stop": "em.wl;stat.max",
 }
-_UNITS = dict.fromkeys(("Char.SpectralAxis.Coverage.Bounds.Start", "Char.SpectralAxis.Coverage.Bounds.Stop"), "nm")
+_UNITS = {name: "nm" for name in _UCDS if name.startswith(_COVERAGE)}
 _FIELDS = (
     _field(WAVELENGTH, "SpectralAxis.Value")
     + _field(FLUX, "FluxAxis.Value")

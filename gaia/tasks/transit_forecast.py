@@ -55,11 +55,13 @@ PIECE = 1000
 RATE = 400_000.0
 PER_YEAR = 17.0
 """Transits a second, and of a target in a year; for estimates."""
+EARLIEST, LATEST = 1900, 2100
+"""Epochs from which positions are moved: Julian years."""
 HIGHEST_ORDER = 9
 """3,145,728 pixels of 0.11 deg: fields of view are 0.7 deg high."""
 PICTURES = {
-    "timeline": ("timeline.png", "When the targets were seen"),
-    "sky": ("sky.png", "Directions of the scans over the target"),
+    "timeline": ("timeline.png", "When the targets were seen; of a single one also the directions of the scans"),
+    "sky": ("sky.png", "Where Gaia looked, and the targets"),
     "coverage": ("coverage.png", "How often the targets were seen"),
 }
 
@@ -109,12 +111,12 @@ class TransitParameters(TaskParameters):
     epoch: float | None = parameter(
         None,
         description="Julian epoch of the positions, from which targets with proper motions are moved, where no column "
-        "tells it; 2016 for Gaia DR3.",
+        "tells it or the value is missing; 2016 for Gaia DR3.",
         unit="yr",
         ucd="time.epoch",
         examples=(DR3.reference_epoch,),
-        ge=1900,
-        le=2100,
+        ge=EARLIEST,
+        le=LATEST,
     )
     healpix_order: int | None = parameter(
         None,
@@ -148,9 +150,9 @@ class Piece:
 
 def forecasted(piece: Piece, parameters: TransitParameters) -> Transits:
     """Forecast the transits of some targets; it can run in other processes."""
-    epoch = piece.ref_epoch
-    if epoch is None:
-        epoch = np.full(len(piece.ra), np.nan if parameters.epoch is None else parameters.epoch)
+    otherwise = np.full(len(piece.ra), np.nan if parameters.epoch is None else parameters.epoch)
+    told = piece.ref_epoch
+    epoch = otherwise if told is None else np.where(np.isfinite(told), told, otherwise)
     return forecast(
         piece.ra,
         piece.dec,
@@ -174,7 +176,9 @@ class TransitForecast(Task[TransitParameters]):
         "Targets are a position (TARGET, or RA and DEC), a table, a query, an upload, or all pixels of a HEALPix map. "
         "It is the nominal law: some of the transits were not observed, and the times differ from the real ones by up "
         "to half a second. After January 2020 only times have been checked against an independent output, those of "
-        "one position."
+        "one position.\n\n"
+        f"Columns of transits, besides the target and its position: {', '.join(column.name for column in TRANSIT)}. "
+        f"Columns of counts: {', '.join(column.name for column in COUNTS)}."
     )
     version = VERSION
     references = (
@@ -190,7 +194,7 @@ class TransitForecast(Task[TransitParameters]):
     examples = (
         {"TARGET": "HIP 27321", "TIME_MIN": "56900", "TIME_MAX": "57900"},
         {"RA": "86.8212", "DEC": "-51.0665"},
-        {"TABLE": "gaia_dr3.bright", "FORM": "counts"},
+        {"QUERY": "SELECT hip, ra, dec FROM hipparcos.hip2 WHERE plx > 200", "FORM": "counts"},
         {"HEALPIX_ORDER": "4", "FORM": "counts"},
     )
     preload = ("gaia.scanning.transits",)
@@ -222,11 +226,10 @@ class TransitForecast(Task[TransitParameters]):
         name = NAMED if "id" in roles else NUMBERED
         return _plan({name: Rows("", wanted)}, facts.rows, years, parameters, f"Targets: {facts.source}.")
 
-    def facts(self, parameters: TransitParameters) -> Mapping[str, str]:
+    def facts(self, parameters: TransitParameters) -> Mapping[str, str]:  # noqa: ARG002
         """Tell what the numbers rest on."""
         return {
             **provenance.facts(),
-            **({} if parameters.epoch is None else {"position_epoch": f"J{parameters.epoch}"}),
             **{name: DR3.facts()[name] for name in ("licence", "acknowledgement")},
         }
 
@@ -245,7 +248,8 @@ class TransitForecast(Task[TransitParameters]):
         self, inputs: Mapping[str, Input], parameters: TransitParameters, context: TaskContext
     ) -> Iterator[pa.RecordBatch | Output]:
         """Forecast."""
-        work = _pixels(parameters.healpix_order) if parameters.healpix_order is not None else _targets(inputs, context)
+        order = parameters.healpix_order
+        work = _targets(inputs, parameters, context) if order is None else _pixels(order)
         pictures = TransitPictures(
             {kind: context.file(name) for kind, (name, _) in PICTURES.items() if context.wants(name)},
             parameters.healpix_order,
@@ -259,7 +263,7 @@ class TransitForecast(Task[TransitParameters]):
         for (identifiers, piece), found in each_done(
             ((each, each[1]) for each in work), partial(forecasted, parameters=parameters), context
         ):
-            pictures.add([str(name) for name in identifiers[:1]], piece.ra, piece.dec, found)
+            pictures.add(_names(inputs, identifiers[:1]), piece.ra, piece.dec, found)
             count = len(piece.ra)
             if parameters.form is Form.COUNTS:
                 yield batch([identifiers, pa.array(piece.ra), pa.array(piece.dec), *count_arrays(found, count)])
@@ -299,7 +303,29 @@ def _pixels(order: int) -> Iterator[tuple[pa.Array, Piece]]:
         yield pa.array(pixels), Piece(*centres(order, pixels))
 
 
-def _targets(inputs: Mapping[str, Input], context: TaskContext) -> Iterator[tuple[pa.Array, Piece]]:
+def _names(inputs: Mapping[str, Input], identifiers: pa.Array) -> list[str]:
+    """Return what a picture calls targets: numbers with the name of their column."""
+    if NAMED not in inputs:
+        return []
+    before = "" if pa.types.is_string(identifiers.type) else f"{inputs[NAMED].columns[0].name} "
+    return [f"{before}{identifier}" for identifier in identifiers]
+
+
+def _epoch(given: Input, moves: Mapping[str, NDArray[np.float64]], parameters: TransitParameters) -> str:
+    """Return what a result says of the epoch of its positions, from the first rows of the input."""
+    if not {"pmra", "pmdec"} <= moves.keys():
+        return "no proper motions: positions are taken as they are"
+    told = moves.get("ref_epoch")
+    if told is None:
+        return f"J{parameters.epoch}"
+    if given.rows == 1 and np.isfinite(told).all() and len(told):
+        return f"J{told[0]}"
+    return f"column {given.recognised.name('ref_epoch')}"
+
+
+def _targets(
+    inputs: Mapping[str, Input], parameters: TransitParameters, context: TaskContext
+) -> Iterator[tuple[pa.Array, Piece]]:
     """Yield the targets of the input; rows without a position are counted."""
     name, given = next(iter(inputs.items()))
     roles = given.recognised
@@ -308,13 +334,19 @@ def _targets(inputs: Mapping[str, Input], context: TaskContext) -> Iterator[tupl
     for batch_ in given.batches:
         named = batch_.rename_columns([column.name for column in given.columns])
         numbered = pa.array(np.arange(before + 1, before + named.num_rows + 1))
-        before += named.num_rows
+        first_rows, before = before == 0, before + named.num_rows
         identifiers = named.column(0) if name == NAMED else numbered
         ra, dec = roles.numbers(named, "ra"), roles.numbers(named, "dec")
         moves = {role: roles.numbers(named, role) for role in motions if role in roles}
+        if first_rows:
+            context.info("position_epoch", _epoch(given, moves, parameters))
         good = np.isfinite(ra) & (np.abs(dec) <= 90)
-        if lost := len(good) - int(np.count_nonzero(good)):
-            context.count(requested=lost, failed={"no position": lost})
+        epochs = moves.get("ref_epoch", np.full(len(ra), np.nan))
+        dated = np.isnan(epochs) | ((epochs >= EARLIEST) & (epochs <= LATEST))
+        for reason, lost in (("no position", ~good), (f"an epoch outside of {EARLIEST} to {LATEST}", good & ~dated)):
+            if count := int(np.count_nonzero(lost)):
+                context.count(requested=count, failed={reason: count})
+        good &= dated
         places = np.flatnonzero(good)
         for first in range(0, len(places), PIECE):
             some = places[first : first + PIECE]

@@ -13,6 +13,8 @@ from gaia.scanning.transits import Transits
 
 ORDER = 5
 """Of the map on which targets are gathered that are no map themselves: 12,288 pixels."""
+SCARCE = 1000
+"""So many targets and fewer would be specks on it: sixteen of its pixels are one for them."""
 FEW = 20
 """Targets that are shown one by one on the sky."""
 TRACK_POINTS, SPIN_POINTS = 4000, 360
@@ -106,8 +108,11 @@ class TransitPictures:
     def _coverage(self, path: Path) -> None:
         from gaia.plots import transits  # noqa: PLC0415
 
+        sums, numbers = self._sums, self._numbers
+        if self._order is None and self._targets <= SCARCE:
+            sums, numbers = (pixels.reshape(-1, 16).sum(axis=1) for pixels in (sums, numbers))
         with np.errstate(invalid="ignore", divide="ignore"):
-            mean = self._sums / self._numbers
+            mean = sums / numbers
         title = "Transits of each pixel" if self._order is not None else f"Mean transits of {self._targets:,} targets"
         transits.coverage(path, mean, title=title)
 

@@ -26,6 +26,7 @@ from gaia.tasks.spectra_run import (
     arrays,
     computed,
     kept_columns,
+    made_by,
     model,
     numbers,
     planned,
@@ -44,6 +45,7 @@ from vo.core.tables import Column
 
 SHORTEST, LONGEST = 330.0, 1050.0
 """Wavelengths that the calibration knows (nm)."""
+SHORTEST_STEP = 1e-6
 RATES = {Engine.BATCH: 20_000.0, Engine.PACKAGE: 800.0}
 """Spectra with errors a second, measured on the default grid."""
 
@@ -64,7 +66,9 @@ class CalibrateParameters(SpectraParameters):
     wavelength_max: float = parameter(
         1020.0, description="Last wavelength.", unit="nm", ucd="em.wl;stat.max", ge=SHORTEST, le=LONGEST
     )
-    wavelength_step: float = parameter(2.0, description="Distance of wavelengths.", unit="nm", gt=0, le=LONGEST)
+    wavelength_step: float = parameter(
+        2.0, description="Distance of wavelengths.", unit="nm", ge=SHORTEST_STEP, le=LONGEST
+    )
     with_errors: bool = parameter(True, description="Also the errors of the fluxes; without, it is much faster.")
     with_correlation: bool = parameter(
         False, description="Also the correlations of the fluxes, as many numbers for each source as points squared."
@@ -222,7 +226,9 @@ class XpCalibrate(Task[CalibrateParameters]):
         with ExitStack() as stack:
             documents = None
             if parameters.documents and context.wants(DOCUMENTS):
-                documents = stack.enter_context(SpectralDocuments(context.file(DOCUMENTS), wavelength, DR3))
+                documents = stack.enter_context(
+                    SpectralDocuments(context.file(DOCUMENTS), wavelength, DR3, made_by(parameters))
+                )
             for chunk, made in work:
                 for each in (sample, documents):
                     if each is not None:

@@ -89,7 +89,10 @@ class Passband:
             raise self._error(f"has {self.wavelength[fall[0] + 1]} nm after {self.wavelength[fall[0]]} nm.")
         if self.transmission.min() < 0 or self.transmission.max() <= 0:
             raise self._error("must have positive transmissions, and none below zero.")
-        if (outside := 1 - self._integral(*RANGE) / self._integral(-np.inf, np.inf)) > OUTSIDE:
+        whole = self._integral(-np.inf, np.inf)
+        if not 0 < whole < np.inf:
+            raise self._error("has no finite integral.")
+        if (outside := 1 - self._integral(*RANGE) / whole) > OUTSIDE:
             raise self._error(
                 f"lies to {outside:.1%} outside of {RANGE[0]:.0f} to {RANGE[1]:.0f} nm, which calibrated spectra have."
             )

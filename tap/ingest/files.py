@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -68,10 +69,20 @@ def _check(columns: Sequence[Column], wanted: Sequence[Column]) -> None:
 
 def _cast(array: pa.Array, field: pa.Field) -> pa.Array:
     """Return a column in the type that it has in the first file, whose types may have been guessed."""
-    try:
-        return array if array.type == field.type else array.cast(field.type)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        raise TableError(
-            f"Column {field.name!r} does not fit its type in the first file.",
-            hint="Convert the files to a format with types, such as ECSV or Parquet.",
-        ) from None
+    if array.type == field.type:
+        return array
+    if array.null_count == len(array):
+        return pa.nulls(len(array), field.type)
+    # Arrow would make numbers of times and truth values too, and other texts of numbers than were in the file.
+    if _of_numbers(array.type) and _of_numbers(field.type):
+        with suppress(pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            return array.cast(field.type)
+    raise TableError(
+        f"Column {field.name!r} does not fit its type in the first file.",
+        hint="Convert the files to a format with types, such as ECSV or Parquet.",
+    )
+
+
+def _of_numbers(kind: pa.DataType) -> bool:
+    value = kind.value_type if pa.types.is_list(kind) else kind
+    return bool(pa.types.is_integer(value) or pa.types.is_floating(value))

@@ -63,6 +63,8 @@ class PublishedTable:
         ``table`` or ``view``.
     physical : tuple of str
         Schema and name in the database.
+    version : int
+        Of its contents: another one each time that it is published.
     position : tuple of str, optional
         Names of the right ascension and declination columns under the Q3C index.
     curation : dict
@@ -75,6 +77,7 @@ class PublishedTable:
     columns: tuple[PublishedColumn, ...]
     physical: tuple[str, str]
     rows: int
+    version: int = 1
     description: str | None = None
     utype: str | None = None
     position: tuple[str, str] | None = None

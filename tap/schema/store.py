@@ -17,7 +17,8 @@ _SCHEMAS = text(
 )
 _TABLES = text("""
     SELECT t.schema_name, t.table_name, t.table_type, t.utype, t.description,
-           p.physical_schema, p.physical_name, p.row_count, p.position_ra, p.position_dec, p.unique_columns, p.curation
+           p.physical_schema, p.physical_name, p.version, p.row_count, p.position_ra, p.position_dec, p.unique_columns,
+           p.curation
     FROM tap_schema.tables AS t
     JOIN vo.published_tables AS p USING (table_name)
     ORDER BY t.table_index NULLS LAST, t.table_name
@@ -76,6 +77,7 @@ def read_tableset(connection: Connection) -> Tableset:
                 columns=tuple(_column(column, row.unique_columns) for column in columns[row.table_name]),
                 physical=(row.physical_schema, row.physical_name),
                 rows=row.row_count,
+                version=row.version,
                 description=row.description,
                 utype=row.utype,
                 position=(row.position_ra, row.position_dec) if row.position_ra else None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
 from collections.abc import Generator, Sequence
@@ -56,6 +57,12 @@ class SentTable:
     rows: int
     as_loaded: CatalogueTable
     stream: TableStream | None
+
+    def state(self) -> str:
+        """Return in words which contents the file has."""
+        with open(self.file.path, "rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            return f"{os.fstat(file.fileno()).st_size:,} bytes, sha256 {digest}"
 
 
 class SentTables:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from types import TracebackType
@@ -19,13 +19,13 @@ from tap.selection.errors import told_of
 from tap.selection.neighbours import FIRST_ROW, Floats, Side, pairs
 from tap.selection.sent import SentTables
 from tap.selection.statements import Statements, canonical
-from tap.selection.targets import Identifier, identified, identifiers
+from tap.selection.targets import identified, identifiers
 from tap.upload.loading import UploadedTables, UploadService
 from tap.upload.models import SCHEMA, read_uploads
 from uws.inputs import OpenInput
 from uws.tasks.declaration import InputPlan, Neighbours, Rows
 from uws.tasks.recognition import Recognised
-from uws.tasks.selections import Described, SelectionRequest, SelectionsRequest
+from uws.tasks.selections import Described, Origin, SelectionRequest, SelectionsRequest
 from uws.tasks.targets import COLUMNS
 from vo.core.arrow import ArrowPool
 from vo.core.callers import Caller
@@ -60,10 +60,7 @@ class SelectionService:
         """Return the selections of one run, of which nothing is read yet."""
         statements = Statements(self._schema, self._pool, self._dialect, label)
         sent = SentTables(self._uploads, read_uploads(request.uploads), files, caller, statements.seconds)
-        return OpenedSelections(request, statements, sent, lambda: identifiers(self._tables()))
-
-    def _tables(self) -> Iterable[PublishedTable]:
-        return self._schema.current().tableset.tables.values()
+        return OpenedSelections(request, statements, sent, lambda: self._schema.current().tableset.tables)
 
 
 class OpenedSelections:
@@ -74,10 +71,10 @@ class OpenedSelections:
         request: SelectionsRequest,
         statements: Statements,
         sent: SentTables,
-        names: Callable[[], Sequence[Identifier]],
+        published: Callable[[], Mapping[str, PublishedTable]],
     ) -> None:
         self._request = request
-        self._names = names
+        self._published = published
         self._statements = statements
         self._sent = sent
         self._chosen: dict[str, Choice] | None = None
@@ -132,6 +129,29 @@ class OpenedSelections:
             case Given(target):
                 return Described(COLUMNS, 1, target.source)
 
+    def origins(self) -> tuple[Origin, ...]:
+        """Return the tables that all inputs are made from: published ones by version, sent ones by checksum.
+
+        Raises
+        ------
+        ServiceError
+            What is wrong with any of them.
+        """
+        names: dict[str, None] = {}
+        for choice in self._choices().values():
+            if isinstance(choice, Queried):
+                names |= dict.fromkeys(sorted(choice.translation.tables))
+            elif isinstance(choice, Sent):
+                names[choice.name] = None
+        sent, published = self._sent.tables, self._published()
+        found = []
+        for name in names:
+            if name in sent:
+                found.append(Origin(name, sent[name].state()))
+            elif name in published:  # it may have been withdrawn just now
+                found.append(Origin(name, f"version {published[name].version}, {published[name].rows:,} rows"))
+        return tuple(found)
+
     def open(self, plan: InputPlan, recognised: Mapping[str, Recognised]) -> TableStream:
         """Begin to read.
 
@@ -173,7 +193,7 @@ class OpenedSelections:
         if not isinstance(request.target, str):
             return request
         self._named[name] = f"target {request.target}"
-        return identified(request, self._names(), self._statements)
+        return identified(request, identifiers(self._published().values()), self._statements)
 
     def _of_query(self, choice: Queried) -> Described:
         rows: int | None

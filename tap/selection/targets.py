@@ -11,13 +11,13 @@ from tap.schema.models import PublishedTable
 from tap.selection.statements import Statements
 from uws.tasks.selections import SelectionRequest
 from vo.core.errors import ParameterError
-from vo.core.tables.columns import INTEGER
+from vo.core.tables.columns import INTEGER, TEXT
 
 SHOWN = 60
 """Characters of a name that an error repeats."""
 REF_EPOCH = "ref_epoch"
 """The column of the epoch, as Gaia's data model calls it."""
-_LARGEST = 2**63 - 1
+_LARGEST, _DIGITS = 2**63 - 1, 30
 _PATTERN = re.compile(r"([^{}]*)\{([^{}]+)\}([^{}]*)")
 
 
@@ -48,11 +48,13 @@ class Identifier:
             return None
         value = found[1]
         if published.column.datatype in INTEGER:
-            if not (value.isascii() and value.isdigit() and int(value) <= _LARGEST):
+            if not (value.isascii() and value.isdigit() and len(value) <= _DIGITS and int(value) <= _LARGEST):
                 return None
             constant = str(int(value))
-        else:
+        elif published.column.datatype in TEXT and published.column.xtype is None:
             constant = _text(value)
+        else:
+            return None
         columns = ", ".join([*(f"t.{each.query_name}" for each in self.table.columns), *self._epoch()])
         where = f"t.{published.query_name} = {constant}"
         return f"SELECT {_text(name)} AS target, {columns} FROM {self.table.name} AS t WHERE {where}"

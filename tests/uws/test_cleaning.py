@@ -13,7 +13,7 @@ import pytest
 from tests.uws.database import LIMITS, Database
 from uws.cleaning import AT_ONCE, ORPHAN_AGE, Cleaner
 from uws.folders import folder_of
-from uws.models import Job, JobFilter, JobReference, Phase, Result
+from uws.models import ErrorSummary, Job, JobFilter, JobReference, Phase, Result
 from uws.service import Jobs
 from vo.core.callers import Caller
 from vo.core.errors import NotFoundError
@@ -162,6 +162,16 @@ def test_files_of_attempts_that_did_not_win_go(cleaning: Cleaning) -> None:
     cleaning.write(f"{folder_of(failed.job_id)}/1/result.vot")
     assert database.queue.stopped(failed)
     assert cleaning.cleaner().remove_orphans() == 1
+
+
+def test_results_that_a_failed_job_keeps_stay(cleaning: Cleaning) -> None:
+    failed = cleaning.database.leased()
+    path = f"{folder_of(failed.job_id)}/1/result.vot"
+    cleaning.write(path)
+    kept = Result("result", "application/x-votable+xml", 1, path, "result.vot", "incomplete")
+    assert cleaning.database.queue.fail(failed, ErrorSummary("It failed.", "fatal", "limit"), [kept])
+    assert cleaning.cleaner().remove_orphans() == 0
+    assert cleaning.stored() == {path}
 
 
 def test_orphans_are_looked_for_in_the_first_round(cleaning: Cleaning) -> None:

@@ -14,7 +14,7 @@ from uws.tasks.events import MAX_CHECKPOINT, MAX_NOTES, MAX_TEXT
 from uws.tasks.frames import FrameReader, FrameWriter
 from uws.tasks.given import Counts
 from uws.tasks.order import Order
-from vo.core.errors import UnavailableError
+from vo.core.errors import ConfigurationError
 
 TELL_SECONDS = 0.2
 """Time between two reports of progress or counts."""
@@ -234,11 +234,11 @@ def site_of(sites: Mapping[str, str], name: str) -> str:
 
     Raises
     ------
-    UnavailableError
+    ConfigurationError
         If the operator has given none.
     """
     if name not in sites:
-        raise UnavailableError(
+        raise ConfigurationError(
             f"The address of the service {name} is not known here.", hint="The operator can give it by VO_TASK_SITES."
         )
     return sites[name]

@@ -185,7 +185,7 @@ class Journal:
             told = Told(Counts(**about["counts"]), dict(about["notes"]), Progressed(**about["progress"]))
             rows = Counter({str(name): int(count) for name, count in about["rows"].items()})
             fits = about["identity"] == self._identity
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             fits = False
         if not fits:
             raise BeginAnewError("it is of another computation")

@@ -46,7 +46,7 @@ class Store(Protocol):
 
 
 Infos = Callable[[], tuple[tuple[str, str, str], ...]]
-"""Tells what a table says about the request, when its first rows are there."""
+"""Tells what a table says about the run: asked when its first rows are there, and when all are, for what is new."""
 
 
 class TableResult:
@@ -67,6 +67,7 @@ class TableResult:
         self._columns = columns
         self._request = request
         self._infos = infos
+        self._told: tuple[tuple[str, str, str], ...] = ()
         self._writer: Writer | None = None
         self._stored: Stored | None = None
         self._can_end = False
@@ -85,7 +86,8 @@ class TableResult:
         request = self._request
         name = file_name(request.task.name, self._output.name, request.format.extension)
         self._stored = self._stack.enter_context(store.result(self._output.name, request.content_type, name))
-        metadata = ResultMetadata(name=self._output.name, description=self._output.title, infos=self._infos())
+        self._told = self._infos()
+        metadata = ResultMetadata(name=self._output.name, description=self._output.title, infos=self._told)
         self._writer = writer = request.format.writer(self._columns, metadata)
         self._stack.callback(writer.close)
         self._write([writer.begin()])
@@ -123,7 +125,8 @@ class TableResult:
         if error is not None:
             self._stored.remark = f"incomplete, {self.rows:,} rows: {error.message}"
         text = error.text() if error is not None and self._writer.tells_errors else None
-        self._write(self._writer.end(Outcome(rows=self.rows, overflow=self.overflow, error=text)))
+        late = tuple(info for info in self._infos() if info not in self._told)
+        self._write(self._writer.end(Outcome(self.rows, self.overflow, text, late)))
         self._can_end = False
         self._stack.close()
 

@@ -75,9 +75,9 @@ class ParameterFacts:
         """The range in words; empty without one."""
         words = []
         if self.least is not None:
-            words.append(f"{'at least' if self.least_included else 'more than'} {self.least:g}")
+            words.append(f"{'at least' if self.least_included else 'more than'} {self.least:.10g}")
         if self.most is not None:
-            words.append(f"{'at most' if self.most_included else 'less than'} {self.most:g}")
+            words.append(f"{'at most' if self.most_included else 'less than'} {self.most:.10g}")
         return ", ".join(words)
 
 
@@ -105,8 +105,10 @@ def read_parameters(model: type[TaskParameters], parameters: Parameters) -> Task
 
 
 def describe(model: type[TaskParameters]) -> tuple[ParameterFacts, ...]:
-    """Describe the parameters of a model, in its order."""
-    return tuple(_describe(name, info) for name, info in model.model_fields.items())
+    """Describe the parameters of a model: its own in their order, then those that it inherits."""
+    fields = model.model_fields
+    own = [name for name in fields if name in model.__annotations__]
+    return tuple(_describe(name, fields[name]) for name in dict.fromkeys([*own, *fields]))
 
 
 def _describe(name: str, info: FieldInfo) -> ParameterFacts:

@@ -18,6 +18,8 @@ from vo.core.tables.writers import Format, find_format
 
 SHOWN = 60
 """Characters of a wrong value that an error repeats."""
+LONGEST_NAME = 1000
+"""Characters of what a position is called."""
 OF_PROTOCOLS = frozenset({"PHASE", "ACTION", "WAIT", "LANG", "REQUEST", "VERSION"})
 """Parameters of UWS and of old DAL protocols that clients send and that change nothing here."""
 OF_ALL_TASKS = ("UPLOAD", "MAXREC", "RESPONSEFORMAT", "FORMAT", "RESULTS", "RUNID")
@@ -174,6 +176,8 @@ def _position(wanted: TaskInput, parameters: Parameters, *, uploads: bool) -> Se
     """
     target, ra, dec = (wanted.parameter(name) for name in ("TARGET", "RA", "DEC"))
     name, first, second = (parameters.one(each) for each in (target, ra, dec))
+    if name is not None and len(name) > LONGEST_NAME:  # it may stand in each row of a result
+        raise ParameterError(target, f"it has {len(name):,} characters.", hint=f"At most {LONGEST_NAME:,} can be had.")
     if first is not None and second is not None:
         if uploads and name is None and (angle(first, hours=True) is None or angle(second, hours=False) is None):
             return None

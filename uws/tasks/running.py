@@ -25,7 +25,7 @@ from uws.tasks.parameters import written
 from uws.tasks.planning import Planned, plan_run
 from uws.tasks.process import TaskProcess
 from uws.tasks.request import TaskRequest
-from uws.tasks.selections import OpenSelections, Selections
+from uws.tasks.selections import OpenSelections, Origin, Selections
 from uws.tasks.targets import Target
 from vo.core import metrics
 from vo.core.callers import Caller
@@ -152,6 +152,8 @@ class TaskRun:
         self._plan = Plan({})
         self._counts = Counts()
         self._notes: dict[str, str] = {}
+        self._origins: tuple[Origin, ...] = ()
+        self._ended = False
         self._progress = Progressed(None, None)
         self._begun = time.perf_counter()
         self._outcome = "failed"
@@ -179,6 +181,7 @@ class TaskRun:
             stack.enter_context(self._selections)
             planned = plan_run(request, self._selections)
             self._plan = planned.plan
+            self._origins = self._selections.origins()
             self._tell(0, 0, "opens its input")
             recognised = {name: facts.recognised for name, facts in planned.facts.items()}
             inputs = {name: self._selections.open(item, recognised) for name, item in planned.plan.inputs.items()}
@@ -253,10 +256,12 @@ class TaskRun:
                     self._take(event, outputs)
                     if outputs.full:
                         break
+            self._ended = True
             outputs.end()
         except ServiceError as error:
             if self._request.task.keeps_partial:
                 self._report.closing()
+                self._ended = True
                 with suppress(ServiceError):  # a full disk; what went wrong before matters more
                     outputs.end_early(error)
             raise
@@ -336,12 +341,16 @@ class TaskRun:
             infos.append(("RUNID", request.run_id, ""))
         for wanted in request.task.inputs:
             infos.extend(_said_of(wanted, request))
+        infos.extend(("input", origin.name, origin.state) for origin in self._origins)
         for name, value in request.parameters:
             if value is not None and (text := written(value)):
                 infos.append((name.upper(), text, ""))
         infos.extend((name, value, "") for name, value in request.task.facts(request.parameters).items())
         infos.extend((name, value, "") for name, value in self._notes.items())
         infos.extend(("reference", reference.url, reference.title) for reference in request.task.references)
+        if self._ended and self._counts != Counts():
+            infos += [("requested", str(self._counts.requested), ""), ("found", str(self._counts.found), "")]
+            infos.extend(("failed", str(number), reason) for reason, number in self._counts.failed.items())
         return tuple(infos)
 
 

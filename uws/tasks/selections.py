@@ -62,6 +62,22 @@ class SelectionsRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """A table that a selection is made from.
+
+    Attributes
+    ----------
+    name : str
+        As queries call it.
+    state : str
+        In words, which contents it had: the version of a published one, the checksum of one that came along.
+    """
+
+    name: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
 class Described:
     """A selection before it is read.
 
@@ -98,6 +114,15 @@ class OpenSelections(Protocol):
         ------
         ServiceError
             What is wrong with any of them, and that nothing is left for one that is required.
+        """
+
+    def origins(self) -> tuple[Origin, ...]:
+        """Return the tables that all inputs are made from, so that a result can tell what would repeat it.
+
+        Raises
+        ------
+        ServiceError
+            What is wrong with any of them.
         """
 
     def describe(self, name: str) -> Described:

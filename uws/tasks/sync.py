@@ -113,7 +113,7 @@ class SyncRuns:
             job = await self._ended(request, jobs, job, async_url)
             result = next((result for result in job.results if result.id == output), None)
             if job.phase is not Phase.COMPLETED or result is None:
-                raise _why_not(job)
+                raise _why_not(job, output)
             answer = _OnceResponse(
                 jobs.files,
                 result.path,
@@ -221,7 +221,9 @@ def sync_limits(settings: Settings) -> Limits:
     return replace(limits, job_time=min(settings.sync_time, limits.max_job_time), retention=retention)
 
 
-def _why_not(job: Job) -> ServiceError:
+def _why_not(job: Job, output: str) -> ServiceError:
+    if job.phase is Phase.COMPLETED:
+        return UsageError(f"The run made no {output} of what it was given.", hint="Ask for another result.")
     if job.error is None:
         return UsageError(f"The run was {job.phase.lower()} while it was waited for, and has no result.")
     return error_of(job.error.code, job.error.message)

@@ -26,8 +26,8 @@ _WITH_LETTERS = re.compile(
     rf"([-+]?)(\d{{1,3}})\s?([hd°])\s?(?:(\d{{1,2}})\s?[m'′]\s?)?(?:{_SECONDS}\s?(?:s|\"|″|'')?)?", re.ASCII
 )
 _IN_NAME = re.compile(
-    r"(?<![a-z])J(?P<hours>\d\d)(?P<minutes>\d\d)(?P<rest>\d*)(?P<part>\.\d+)?"
-    r"(?P<sign>[-+])(?P<degrees>\d\d)(?P<arcminutes>\d\d)(?P<dec_rest>\d*)(?P<dec_part>\.\d+)?(?![\d.])",
+    r"(?<![a-z])J(?P<hours>\d\d)(?P<minutes>\d\d)(?P<rest>\d{0,30})(?P<part>\.\d{1,30})?"
+    r"(?P<sign>[-+])(?P<degrees>\d\d)(?P<arcminutes>\d\d)(?P<dec_rest>\d{0,30})(?P<dec_part>\.\d{1,30})?(?![\d.])",
     re.ASCII,
 )
 """Of the IAU: J, hours, minutes, perhaps seconds, then the same of the declination, cut and not rounded."""

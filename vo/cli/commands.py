@@ -80,13 +80,17 @@ def ingest(
             "several of the same columns, or a folder of them, are one table.",
         ),
     ],
-    description: Annotated[Path | None, typer.Option(help="Felis-compatible YAML that describes the table.")] = None,
+    description: Annotated[
+        Path | None,
+        typer.Option(help="Felis-compatible YAML that describes the table; gaia_dr3_xp.yaml comes with the stack."),
+    ] = None,
     table: Annotated[
         str | None, typer.Option(help="Name to publish under, SCHEMA.TABLE. Default: the description's.")
     ] = None,
     member: Annotated[str | None, typer.Option(help="Name or number of the table in a file with several.")] = None,
 ) -> None:
     """Publish a table from a file, or replace a published one with it."""
+    from gaia.catalogues import found  # noqa: PLC0415
     from tap.ingest.description import SchemaDescription, TableDescription, read_description  # noqa: PLC0415
     from tap.ingest.files import open_files  # noqa: PLC0415
     from tap.ingest.plan import table_name  # noqa: PLC0415
@@ -97,7 +101,8 @@ def ingest(
     if description is None and table is None:
         raise TableError("The table has no name.", hint="Give --table SCHEMA.TABLE or --description FILE.")
     if description is not None:
-        schema = read_description(description)
+        with found(description) as path:
+            schema = read_description(path)
         described = schema.table(table.partition(".")[2] if table else None)
         name = table_name(table or f"{schema.name}.{described.name}")
     else:

@@ -132,7 +132,7 @@ def _meaning(each: ParameterDocument) -> Iterator[str]:
     if each.choices:
         yield f"One of {', '.join(each.choices)}."
     bounds = [
-        f"{words} {value:g}"
+        f"{words} {value:.10g}"
         for words, value in (
             ("at least", each.minimum),
             ("more than", each.exclusive_minimum),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import socket
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,7 +21,7 @@ from gaia.gost import esa
 from gaia.gost.task import EsaForecastParameters, Form, TransitForecastEsa
 from gaia.scanning.transits import forecast
 from uws.tasks.testing import Ran, run_inline
-from vo.core.errors import LimitError, ParameterError, ServiceError, UnavailableError
+from vo.core.errors import ConfigurationError, LimitError, ParameterError, ServiceError, UsageError
 
 BETA_PICTORIS = (86.82119866667, -51.06651408)
 EXPORT = "GOST-betapic-edr3.csv"
@@ -179,6 +181,7 @@ def test_targets_without_transits_or_positions_are_counted(gost: Gost) -> None:
         ("/gost/export.jsp", (302, b""), "answers 302 and leads elsewhere"),
         ("/gost/export.jsp", (503, PAGE), "answers 503"),
         ("/gost/export.jsp", (200, b"Target,ra\n1,2\n"), "columns are not those that are known"),
+        ("/gost/export.jsp", (200, b"Target\r,ra\n1,2\n"), "columns are not those that are known"),
         ("/gost/export.jsp", (200, b"a" * 3000), "larger than"),
         ("/gost/GostServlet", (200, b"<html>an error occurred</html>"), "did not take the request"),
         ("/gost/", (302, b""), "leads elsewhere"),
@@ -189,25 +192,77 @@ def test_other_answers_are_told_in_words(
 ) -> None:
     monkeypatch.setattr(esa, "MAX_BYTES", 2000)
     gost.answers[path] = answer
-    with pytest.raises(UnavailableError, match=words):
+    with pytest.raises(UsageError, match=words):
         ran(gost, targets((10, 20)))
 
 
 def test_broken_values_are_told(gost: Gost) -> None:
     document = gost.answers["/gost/export.jsp"][1]
-    for wrong in (document.replace(b"FoVP", b"FoVX"), document.replace(b"2456924.6385198794", b"x", 1)):
-        gost.answers["/gost/export.jsp"] = (200, wrong)
-        with pytest.raises(UnavailableError, match="cannot be read"):
+    changes = ((b"FoVP", b"FoVX"), (b"2456924.6385198794", b"x"), (b",1,0.0033", b",9,0.0033"))
+    for old, new in changes:
+        assert old in document
+        gost.answers["/gost/export.jsp"] = (200, document.replace(old, new, 1))
+        with pytest.raises(UsageError, match="cannot be read"):
             ran(gost, targets((10, 20)))
+
+
+def test_broken_answers_for_programs(gost: Gost) -> None:
+    def answered(document: str) -> Ran:
+        gost.answers["/gost/ObjVisSAP/gaiaobjvisap"] = (200, document.encode())
+        return ran(gost, targets((45, 20)), interface=Form.OBJVISSAP)
+
+    head, row = VOTABLE.split("<TR>")[:2]
+    row, end = f"<TR>{row}", VOTABLE[VOTABLE.index("</TABLEDATA>") :]
+    none = answered(head + end)
+    assert none.context.counts.failed == {"ESA's GOST tells no transit": 1}
+    stamp = 'arraysize="*" datatype="char" name="t_start_gaia_timestamp" unit="d" xtype="timestamp"'
+    for wrong, words in {
+        VOTABLE.replace("2016-01-10T08:08:17.286", ""): "values are missing",
+        re.sub("<TD>2016[^<]*", "<TD>1", VOTABLE).replace(
+            stamp, 'datatype="double" name="t_start_gaia_timestamp"'
+        ): "known",
+        VOTABLE.replace('datatype="double" name="t_start"', 'datatype="double" arraysize="*" name="t_start"'): "known",
+        head + row * 100_001 + end: "more",
+    }.items():
+        with pytest.raises(UsageError, match=words):
+            answered(wrong)
+
+
+@pytest.mark.parametrize(
+    ("sent", "words"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nTarget,ra\n", "ends early"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nTarg", "does not speak HTTP"),
+        (b"", "takes longer than"),
+    ],
+)
+def test_a_server_that_breaks_off_or_never_ends(monkeypatch: pytest.MonkeyPatch, sent: bytes, words: str) -> None:
+    monkeypatch.setattr(esa, "TOTAL_SECONDS", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            with server.accept()[0] as connected, suppress(OSError):
+                connected.recv(10_000)
+                connected.sendall(sent)
+                while not sent:
+                    connected.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        with pytest.raises(UsageError, match=words):
+            esa.EsaGost(f"http://127.0.0.1:{server.getsockname()[1]}").visibility(1, 2, 3, 4, 5)
+        thread.join()
 
 
 def test_a_server_that_is_silent_or_gone(gost: Gost, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(esa, "IDLE_SECONDS", 0.2)
-    with pytest.raises(UnavailableError, match="cannot be reached"):
+    with pytest.raises(ConfigurationError):
+        esa.EsaGost("http://127.0.0.1:99999/gost")
+    with pytest.raises(UsageError, match="cannot be reached"):
         esa.EsaGost("http://127.0.0.1:1/gost").visibility(1, 2, 3, 4, 5)
     held = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
     try:
-        with pytest.raises(UnavailableError, match="sends nothing"):
+        with pytest.raises(UsageError, match="sends nothing"):
             esa.EsaGost(f"http://127.0.0.1:{held.server_port}").visibility(1, 2, 3, 4, 5)
     finally:
         held.server_close()

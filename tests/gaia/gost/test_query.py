@@ -205,7 +205,7 @@ def test_the_answer_tells_how_to_ask_again(
     params = {param.attrib["name"]: param.attrib["value"] for param in answer.elements("PARAM")}
     assert params["accessURL"] == f"{settings.public_url}/gost/query"
     assert {taken.column.name for taken in TAKEN} <= set(params)
-    for name in ("standardID", "kernel", "licence", "acknowledgement", "T_MIN_HARD_LIMIT"):
+    for name in ("standardID", "scanning_law", "accuracy", "licence", "acknowledgement", "T_MIN_HARD_LIMIT"):
         assert answer.infos(name)[0].attrib["value"]
 
 
@@ -227,7 +227,9 @@ def test_examples_work(port: int) -> None:
     assert len(page.xml().findall(".//*[@typeof='example']")) == len(EXAMPLES)
     for example in EXAMPLES:
         assert ask(port, f"/gost/query?{example.query}").status == 200
-    assert set(gost_paths(Settings())) == {route.path for route in gost(Settings()).routes}
+    paths = {route.path for route in gost(Settings()).routes}
+    assert set(gost_paths(Settings())) == paths
+    assert ask(port, "/gost").headers["Location"] == "gost/examples"
 
 
 def test_the_kernel_is_not_loaded_before_somebody_asks() -> None:

@@ -45,7 +45,7 @@ def test_two_spectra_are_two_lines_with_source_and_credit(tmp_path: Path) -> Non
     spectra.draw(path, WAVELENGTH, some(2), 0.1 * np.abs(some(2)), ["Gaia DR3 1", "x$y_{"], source="DR3 & $ours")
     with Image.open(path) as picture:
         assert (picture.format, picture.size) == ("PNG", (960, 600))
-        assert (picture.info["Source"], picture.info["Copyright"]) == ("DR3 & $ours", "ESA/Gaia/DPAC")
+        assert (picture.info["Source"], picture.info["Copyright"]) == ("DR3 & $ours", "ESA/Gaia/DPAC, CC BY-NC 3.0 IGO")
     drawn = [pixels(path, colour) for colour in style.COLOURS[:3]]
     assert min(drawn[:2]) > 800
     assert drawn[2] == 0

@@ -76,15 +76,23 @@ def test_motions_move_targets_from_their_epoch() -> None:
     still = pa.table({"source_id": [4472832130942575872], "ra": [269.448502525], "dec": [4.739420051]})
     moving = still.append_column("pmra", [[-801.551]]).append_column("pmdec", [[10362.394]])
     dated = moving.append_column("ref_epoch", [[2016.0]])
+    empty = moving.append_column("ref_epoch", pa.array([None], pa.float64()))
     runs = [
-        run_inline(TransitForecast(), {"": table}, TransitParameters(epoch=epoch)).table
-        for table, epoch in ((still, None), (moving, 2016.0), (dated, None), (dated, 1991.25))
+        run_inline(TransitForecast(), {"": table}, TransitParameters(epoch=epoch))
+        for table, epoch in ((still, None), (moving, 2016.0), (dated, None), (dated, 1991.25), (empty, 2016.0))
     ]
-    first, *moved = (run["time_bary_tcb"].to_numpy() for run in runs)
-    assert runs[0].schema.names[0] == "source_id"
+    first, *moved = (run.table["time_bary_tcb"].to_numpy() for run in runs)
+    said = [run.context.notes["position_epoch"] for run in runs]
+    assert "no proper motions" in said[0]
+    assert said[1:] == ["J2016.0"] * 3 + ["column ref_epoch"]
+    assert runs[0].table.schema.names[0] == "source_id"
     assert len(first) != len(moved[0]) or not np.array_equal(first, moved[0])
     assert_array_equal(moved[0], moved[1])
     assert_array_equal(moved[0], moved[2])  # a column tells better
+    assert_array_equal(moved[0], moved[3])  # unless it tells nothing
+    wild = moving.append_column("ref_epoch", [[1e300]])
+    counts = run_inline(TransitForecast(), {"": wild}, TransitParameters()).context.counts
+    assert (counts.found, counts.failed) == (0, {"an epoch outside of 1900 to 2100": 1})
     with pytest.raises(ParameterError, match="is missing: "):
         run_inline(TransitForecast(), {"": moving}, TransitParameters())
 
@@ -112,8 +120,7 @@ def test_what_cannot_be_had_is_refused(wrong: dict[str, object]) -> None:
 
 
 def test_facts_tell_ephemeris_accuracy_and_licence() -> None:
-    facts = TransitForecast().facts(TransitParameters(epoch=2016.0))
+    facts = TransitForecast().facts(TransitParameters())
     assert "Horizons" in facts["ephemeris"]
     assert "January 2020" in facts["accuracy"]
     assert "CC BY-NC 3.0 IGO" in facts["licence"]
-    assert facts["position_epoch"] == "J2016.0"

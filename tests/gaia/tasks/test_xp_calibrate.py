@@ -17,6 +17,7 @@ from gaia.xp.calibration import Calibration
 from gaia.xp.model import load
 from gaia.xp.spectra import Spectra
 from tests.gaia.tasks.spectra_tables import matrix, table_of
+from tests.gaia.xp.conftest import without
 from tests.schema import faults
 from uws.tasks.testing import run_inline
 from vo.core.errors import ParameterError
@@ -83,6 +84,18 @@ def test_fluxes_alone_need_coefficients_alone(spectra: Spectra, calibration: Cal
         run_inline(XpCalibrate(), {"": rows}, CalibrateParameters())
 
 
+def test_a_table_may_lack_the_columns_of_a_band(spectra: Spectra, calibration: Calibration) -> None:
+    rows = table_of(spectra)
+    rows = rows.select([name for name in rows.column_names if not name.startswith("bp_")])
+    made = run_inline(XpCalibrate(), {"": rows}, CalibrateParameters())
+    assert "It has no coefficients of BP." in made.plan.explanation
+    assert made.context.notes["without_bp"] == "5"
+    alone = calibration.flux(without(spectra, bp=range(7)))[[0, 1, 3, 5, 6]]
+    assert_allclose(matrix(made.table, "flux"), alone, rtol=1e-12)
+    with pytest.raises(ParameterError, match="BP_COEFFICIENTS"):
+        run_inline(XpCalibrate(), {"": rows.select(["source_id"])}, CalibrateParameters())
+
+
 def test_rows_that_are_no_spectra_are_counted(spectra: Spectra) -> None:
     rows = table_of(spectra)
     cells = rows["bp_coefficient_errors"].to_pylist()
@@ -108,6 +121,7 @@ def test_documents_are_spectra_of_the_data_model(
         assert documents.namelist() == [f"gaia-{source}.vot" for source in spectra.source_id[KEPT]]
         texts = [documents.read(name) for name in documents.namelist()]
     assert faults(texts[1], shared_folder) == []
+    assert all(f'<INFO name="{name}"'.encode() in texts[1] for name in ("licence", "engine", "calibration"))
     table = parse_single_table(io.BytesIO(texts[1]), verify="exception")
     utypes = {field.utype.rpartition("Data.")[2]: field for field in table.fields}
     assert utypes.keys() == {"SpectralAxis.Value", "FluxAxis.Value", "FluxAxis.Accuracy.StatError"}
@@ -126,6 +140,7 @@ def test_documents_are_spectra_of_the_data_model(
         ({"sampling": (300.0, 400.0)}, "330"),
         ({"wavelength_min": 800.0, "wavelength_max": 700.0}, "WAVELENGTH_MAX"),
         ({"wavelength_step": 0.01}, "points"),
+        ({"wavelength_step": 1e-320}, "greater than or equal"),
         ({"wavelength_step": 0.5, "with_correlation": True}, "1,000"),
         ({"with_correlation": True, "form": Form.SAMPLE}, "FORM=spectrum"),
         ({"with_correlation": True, "with_errors": False}, "without errors"),

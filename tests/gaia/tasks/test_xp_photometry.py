@@ -76,6 +76,10 @@ def test_plan_tells_rows_and_columns_match_the_run(spectra: Spectra) -> None:
         ({"filters": "a: 200 0, 210 1, 220 0"}, "outside"),
         ({"filters": TOP_HAT, "engine": Engine.PACKAGE}, "ENGINE=batch"),
         ({"filters": "a: 500 nan, 510 1"}, "not a number"),
+        ({"filters": "a: 500 1e-323, 501 0"}, "no usual size"),
+        ({"filters": "a: 400 1e308, 700 1e308"}, "no usual size"),
+        ({"filters": "a: 500 0, 500.00000000000006 1"}, "too close"),
+        ({"filters": "a" * 100_000 + ": 500 1"}, "characters"),
         ({"filters": ";".join(f"a{n}: 500 1, 510 1" for n in range(51))}, "at most 50"),
     ],
 )

@@ -44,6 +44,8 @@ def test_files_become_one_table(tmp_path: Path) -> None:
         ("n,y\n1,2\n", "second.csv: It has a column y where the first file has x."),
         ("n,x,z\n1,2,3\n", "second.csv: It has 3 columns, the first file has 2."),
         ("n,x\n1,two\n", "second.csv: Column 'x' does not fit its type in the first file."),
+        ("n,x\n1,true\n", "second.csv: Column 'x' does not fit its type in the first file."),
+        ("n,x\n1,2020-01-01\n", "second.csv: Column 'x' does not fit its type in the first file."),
         ("n,x\n1,2\n3\n", "second.csv: Line 3 of the file has 1 cells"),
     ],
 )

@@ -38,6 +38,7 @@ def test_a_name_that_a_catalogue_knows(desk: Desk, name: str) -> None:
         ("M 31", "'M 31' is a name that nobody knows here."),
         ("HIP 1 OR 1=1", "'HIP 1 OR 1=1' is a name that nobody knows here."),
         ("HIP 99999999999999999999", "nobody knows here"),
+        ("HIP " + "9" * 5000, "nobody knows here"),
         ("Gaia DR3 '; DROP", "nobody knows here"),
     ],
 )

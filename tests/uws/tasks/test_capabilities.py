@@ -84,7 +84,7 @@ def test_examples(idle: int) -> None:
         return [element.text or "" for element in example.iter() if element.get("property") == name]
 
     assert properties("capability") == [f"{STANDARD}UWS#rest-1.1"]
-    assert properties("name") == ["gaia_dr3.bright · 3"]
+    assert properties("name") == ["TABLE=gaia_dr3.bright ROUNDS=3"]
     assert [(each.get("typeof"), len(each)) for each in example.iter(f"{XHTML}li")] == [("keyval", 2)] * 2
     assert dict(zip(properties("key"), properties("value"), strict=True)) == dict(Shift.examples[0])
 

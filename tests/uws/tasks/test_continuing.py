@@ -183,6 +183,7 @@ def test_what_cannot_be_gone_on_with(service: Continuing) -> None:
     refused(post(service.port, JOBS, CONTINUE=id_of(failed)), 400, "has kept nothing")
     pending = location(post(service.port, JOBS, CONTINUE=id_of(job)))
     refused(post(service.port, f"{pending}/parameters", ROWS="5"), 400, "has the parameters")
+    refused(post(service.port, f"{service.create()}/parameters", CONTINUE=id_of(job)), 400, "only a new job")
     refused(post(service.port, JOBS, CONTINUE="nowhere"), 404, "no job")
     service.database.run("UPDATE uws.jobs SET owner = 'user:a' WHERE job_id = :job_id", job_id=id_of(job))
     with pytest.raises(ForbiddenError, match="somebody else"):

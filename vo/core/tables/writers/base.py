@@ -136,11 +136,15 @@ class Outcome:
         Whether there would have been more rows than the limit allowed.
     error : str, optional
         Why the rows stopped early, in words for the client; None when they did not.
+    infos : tuple of (name, value, text)
+        Facts that were not known before the last row; written where `ResultMetadata.infos` are if the format has a
+        place for them after its rows.
     """
 
     rows: int
     overflow: bool = False
     error: str | None = None
+    infos: tuple[tuple[str, str, str], ...] = ()
 
 
 class Writer(ABC):

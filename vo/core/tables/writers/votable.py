@@ -176,6 +176,7 @@ class _Frame:
             status = _info("QUERY_STATUS", "ERROR", _told(outcome.error))
         elif outcome.overflow:
             status = _info("QUERY_STATUS", "OVERFLOW", f"There are more rows than the {outcome.rows} returned.")
+        status += "".join(_info(*info) for info in outcome.infos)
         return f"</TABLE>\n{status}</RESOURCE>\n{self._services}</VOTABLE>\n"
 
 
