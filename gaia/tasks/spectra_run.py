@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from enum import Enum
 from functools import cache
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from gaia.engines import Engine, installed, ran
+from gaia.releases import DR3
 from gaia.tasks.pieces import each_done
 from gaia.tasks.spectra_columns import SOURCE_ID
 from gaia.tasks.spectra_input import BANDS, INPUT, Chunk, bands_of, chunks, needed_roles, useful_roles
 from gaia.xp.model import MODELS, XpModel, load
 from gaia.xp.spectra import Spectra
-from uws.tasks import Input, Plan, Reference, Rows, SelectionFacts, TaskContext, TaskParameters, parameter
+from uws.tasks import (
+    Input,
+    Plan,
+    Recovery,
+    Reference,
+    Rows,
+    SelectionFacts,
+    Task,
+    TaskContext,
+    TaskParameters,
+    parameter,
+)
 from uws.tasks.kept import kept_places
 from uws.tasks.resuming import RowsDone
 from vo.core.errors import ParameterError
@@ -27,7 +39,7 @@ from vo.core.tables import Column
 PACKAGE = "GaiaXPy"
 KERNELS = "1.0"
 """Version of our kernels of BP/RP spectra."""
-REFERENCES = (
+REFERENCES: tuple[Reference, ...] = (
     Reference("De Angeli et al. 2023, Gaia DR3: processing and validation of BP/RP low-resolution spectral data", "https://doi.org/10.1051/0004-6361/202243680"),
     Reference("Montegriffo et al. 2023, Gaia DR3: external calibration of BP/RP low-resolution spectroscopic data", "https://doi.org/10.1051/0004-6361/202243880"),
     Reference("GaiaXPy", "https://gaiaxpy.readthedocs.io"),
@@ -68,6 +80,21 @@ class Form(Enum):
 def work_rows(points: int, *, correlated: bool) -> int:
     """Return how many sources make a piece of work, when each has so many points."""
     return max(1, min(WORK_ROWS, WORK_BYTES // (8 * points * (points + 3 if correlated else 3))))
+
+
+S = TypeVar("S", bound=SpectraParameters)
+
+
+class SpectraTask(Task[S]):
+    """What is the same in all tasks on BP/RP spectra."""
+
+    references: ClassVar[tuple[Reference, ...]] = REFERENCES
+    inputs = (INPUT,)
+    recovery = Recovery.RESUME
+
+    def facts(self, parameters: S) -> Mapping[str, str]:  # noqa: ARG002
+        """Tell the release."""
+        return DR3.facts()
 
 
 def planned(

@@ -16,13 +16,13 @@ from gaia.engines import Engine
 from gaia.releases import DR3
 from gaia.tasks.pictures import SpectraSample
 from gaia.tasks.spectra_columns import FLUX, FLUX_CORRELATION, FLUX_ERROR, WAVELENGTH
-from gaia.tasks.spectra_input import INPUT, Chunk
+from gaia.tasks.spectra_input import Chunk
 from gaia.tasks.spectra_run import (
     CORRELATED_POINTS,
     MOST_POINTS,
-    REFERENCES,
     Form,
     SpectraParameters,
+    SpectraTask,
     arrays,
     computed,
     kept_columns,
@@ -39,7 +39,7 @@ from gaia.xp import package
 from gaia.xp.calibration import Calibration
 from gaia.xp.sampling import wavelengths
 from gaia.xp.spectra import Spectra
-from uws.tasks import Input, Output, Plan, Recovery, SelectionFacts, Task, TaskContext, TaskOutput, parameter
+from uws.tasks import Input, Output, Plan, SelectionFacts, TaskContext, TaskOutput, parameter
 from vo.core.errors import ParameterError
 from vo.core.tables import Column
 
@@ -150,7 +150,7 @@ PICTURE = "spectra.png"
 TITLE = "Calibrated BP/RP spectra"
 
 
-class XpCalibrate(Task[CalibrateParameters]):
+class XpCalibrate(SpectraTask[CalibrateParameters]):
     """Externally calibrated BP/RP spectra."""
 
     name = "xp-calibrate"
@@ -162,16 +162,13 @@ class XpCalibrate(Task[CalibrateParameters]):
         "Errors follow from the covariance of the coefficients; those of neighbouring wavelengths are correlated, "
         "which WITH_CORRELATION tells."
     )
-    references = REFERENCES
     parameters = CalibrateParameters
-    inputs = (INPUT,)
     outputs = (
         TaskOutput("result", "Calibrated spectra", columns=(WAVELENGTH, FLUX, FLUX_ERROR)),
         TaskOutput(DOCUMENTS, "One VOTable a spectrum", "application/zip"),
         TaskOutput(PICTURE, TITLE, "image/png"),
     )
     examples = ({"TABLE": "gaia_dr3.xp_continuous_mean_spectrum"},)
-    recovery = Recovery.RESUME
     preload = ("gaia.xp.calibration", "scipy.interpolate")
 
     def plan(self, selections: Mapping[str, SelectionFacts], parameters: CalibrateParameters) -> Plan:
@@ -185,10 +182,6 @@ class XpCalibrate(Task[CalibrateParameters]):
             rate=rate,
             rows_each=points if parameters.form is Form.SAMPLE else 1,
         )
-
-    def facts(self, parameters: CalibrateParameters) -> Mapping[str, str]:  # noqa: ARG002
-        """Tell the release."""
-        return DR3.facts()
 
     def columns(
         self,

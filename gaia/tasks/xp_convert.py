@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from pydantic import model_validator
 
 from gaia.engines import Engine
-from gaia.releases import DR3
 from gaia.tasks.pictures import SpectraSample
 from gaia.tasks.spectra_columns import (
     BAND,
@@ -21,13 +20,13 @@ from gaia.tasks.spectra_columns import (
     INTERNAL_FLUX,
     PSEUDO_WAVELENGTH,
 )
-from gaia.tasks.spectra_input import INPUT, Chunk
+from gaia.tasks.spectra_input import Chunk
 from gaia.tasks.spectra_run import (
     CORRELATED_POINTS,
     MOST_POINTS,
-    REFERENCES,
     Form,
     SpectraParameters,
+    SpectraTask,
     arrays,
     computed,
     kept_columns,
@@ -42,7 +41,7 @@ from gaia.xp import package
 from gaia.xp.conversion import BandName, Conversion
 from gaia.xp.sampling import pseudo_wavelengths
 from gaia.xp.spectra import Spectra
-from uws.tasks import Input, Output, Plan, Recovery, SelectionFacts, Task, TaskContext, TaskOutput, parameter
+from uws.tasks import Input, Output, Plan, SelectionFacts, TaskContext, TaskOutput, parameter
 from vo.core.errors import ParameterError
 from vo.core.tables import Column
 
@@ -120,7 +119,7 @@ def converted(spectra: Spectra, parameters: ConvertParameters) -> tuple[Converte
     return one("bp"), one("rp")
 
 
-class XpConvert(Task[ConvertParameters]):
+class XpConvert(SpectraTask[ConvertParameters]):
     """Internally calibrated BP/RP spectra."""
 
     name = "xp-convert"
@@ -130,16 +129,13 @@ class XpConvert(Task[ConvertParameters]):
         "mean spectra in their continuous representation, which the Gaia archive calls xp_continuous_mean_spectrum.\n\n"
         "Each source has a row for BP and one for RP; a band that is missing has none."
     )
-    references = REFERENCES
     parameters = ConvertParameters
-    inputs = (INPUT,)
     outputs = (
         TaskOutput("result", "Internal spectra", columns=(BAND, PSEUDO_WAVELENGTH, INTERNAL_FLUX, INTERNAL_ERROR)),
         TaskOutput(PICTURES["bp"], "Internal BP spectra", "image/png"),
         TaskOutput(PICTURES["rp"], "Internal RP spectra", "image/png"),
     )
     examples = ({"TABLE": "gaia_dr3.xp_continuous_mean_spectrum"},)
-    recovery = Recovery.RESUME
 
     def plan(self, selections: Mapping[str, SelectionFacts], parameters: ConvertParameters) -> Plan:
         """Read the columns that are needed, along the disk."""
@@ -147,10 +143,6 @@ class XpConvert(Task[ConvertParameters]):
         rate = RATES[parameters.engine] * 600 / max(points, 100)
         each = 2 * points if parameters.form is Form.SAMPLE else 2
         return planned(selections[""], parameters, errors=True, rate=rate, rows_each=each)
-
-    def facts(self, parameters: ConvertParameters) -> Mapping[str, str]:  # noqa: ARG002
-        """Tell the release."""
-        return DR3.facts()
 
     def columns(
         self,

@@ -10,15 +10,14 @@ import pyarrow as pa
 from pydantic import model_validator
 
 from gaia.engines import Engine
-from gaia.releases import DR3
 from gaia.tasks.passbands import read_passbands
 from gaia.tasks.photometry_columns import Group
 from gaia.tasks.pictures import PhotometrySample
-from gaia.tasks.spectra_input import INPUT
 from gaia.tasks.spectra_run import (
     REFERENCES,
     WORK_ROWS,
     SpectraParameters,
+    SpectraTask,
     computed,
     kept_columns,
     model,
@@ -33,7 +32,7 @@ from gaia.xp.filters import LABEL, Counting, Passband, ZeroPoint
 from gaia.xp.photometry import Magnitudes, Photometry
 from gaia.xp.spectra import Spectra
 from gaia.xp.systems import NAMES, known, load
-from uws.tasks import Input, Output, Plan, Recovery, Reference, SelectionFacts, Task, TaskContext, TaskOutput, parameter
+from uws.tasks import Input, Output, Plan, Reference, SelectionFacts, TaskContext, TaskOutput, parameter
 from vo.core.errors import ParameterError
 from vo.core.tables import Column
 
@@ -102,7 +101,7 @@ def generated(spectra: Spectra, parameters: PhotometryParameters) -> Magnitudes:
     return _photometry(parameters).generate(spectra, parameters.truncation, parameters.error_correction)
 
 
-class XpPhotometry(Task[PhotometryParameters]):
+class XpPhotometry(SpectraTask[PhotometryParameters]):
     """Synthetic photometry from BP/RP spectra."""
 
     name = "xp-photometry"
@@ -119,7 +118,6 @@ class XpPhotometry(Task[PhotometryParameters]):
         Reference("Gaia Collaboration, Montegriffo et al. 2023, Gaia DR3: the Galaxy in your preferred colours", "https://doi.org/10.1051/0004-6361/202243709"),
     )  # fmt: skip
     parameters = PhotometryParameters
-    inputs = (INPUT,)
     outputs = (
         TaskOutput("result", "Synthetic photometry"),
         TaskOutput(PICTURE, "Photometry on spectra", "image/png"),
@@ -128,15 +126,10 @@ class XpPhotometry(Task[PhotometryParameters]):
         {"TABLE": "gaia_dr3.xp_continuous_mean_spectrum", "SYSTEMS": "SDSS_Std,JKC_Std", "ERROR_CORRECTION": "true"},
         {"TABLE": "gaia_dr3.xp_continuous_mean_spectrum", "FILTERS": "halpha: 649 0, 650 1, 662 1, 663 0"},
     )
-    recovery = Recovery.RESUME
 
     def plan(self, selections: Mapping[str, SelectionFacts], parameters: PhotometryParameters) -> Plan:
         """Read the columns that are needed, along the disk."""
         return planned(selections[""], parameters, errors=True, rate=RATES[parameters.engine])
-
-    def facts(self, parameters: PhotometryParameters) -> Mapping[str, str]:  # noqa: ARG002
-        """Tell the release."""
-        return DR3.facts()
 
     def columns(
         self,
