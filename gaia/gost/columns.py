@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vo.core.tables import Column, Datatype
+from vo.core.tables.writers import TimeSystem
 
 DOUBLE, SHORT, BOOLEAN = Datatype.DOUBLE, Datatype.SHORT, Datatype.BOOLEAN
 CHAR = Datatype.CHAR
@@ -26,6 +27,11 @@ IN_GAP = Column(
 )
 SEGMENT = Column("segment", CHAR, "*", ucd="meta.code", description="Segment of the nominal scanning law: EPSL, A to E")
 
+SYSTEMS = (
+    TimeSystem("TCB", "BARYCENTER", ("t_start", "t_stop")),
+    TimeSystem("TCB", "TOPOCENTER", ("t_gaia",)),
+)
+"""The topocentre is where the instrument is: Gaia."""
 VISIBILITY = (
     _double("t_validity", "d", "time.validity", "MJD until which this forecast is made; it will not change"),
     _double("t_start", "d", "time.start", "The position crosses the field's first CCD: barycentric MJD in TCB"),

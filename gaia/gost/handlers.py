@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from gaia.gost.columns import VISIBILITY
+from gaia.gost.columns import SYSTEMS, VISIBILITY
 from gaia.gost.documents import EXAMPLES, OBSERVABILITY, descriptor, gost_capabilities
 from gaia.gost.request import ForecastRequest
 from gaia.releases import DR3
@@ -112,6 +112,7 @@ class GostHandlers:
                 *found.infos,
                 *((name, value, "") for name, value in DR3.facts().items() if name in ("licence", "acknowledgement")),
             ),
+            timesys=SYSTEMS,
             services=(self._descriptor,),
         )
         writer = wanted.format.writer(VISIBILITY, metadata)

@@ -11,6 +11,7 @@ from gaia.scanning.gaps import gaps
 from gaia.scanning.law import SEGMENTS
 from gaia.scanning.transits import Transits
 from vo.core.tables import Column, Datatype
+from vo.core.tables.writers import CoordinateSystem, TimeSystem
 
 TARGET = Column("target", Datatype.LONG, ucd="meta.id;meta.main", description="Number of the target's row, from 1")
 HEALPIX = Column(
@@ -141,6 +142,15 @@ COUNTS = (
         description="Barycentric time of the last one, MJD in TCB",
     ),
 )
+
+
+SYSTEMS = (
+    CoordinateSystem("ICRS", ("ra", "dec"), refposition="BARYCENTER"),
+    TimeSystem("TCB", "TOPOCENTER", ("time_gaia_tcb",)),
+    TimeSystem("UTC", "TOPOCENTER", ("time_gaia_utc",)),
+    TimeSystem("TCB", "BARYCENTER", ("time_bary_tcb", "first_transit", "last_transit")),
+)
+"""The topocentre is where the instrument is: Gaia."""
 
 
 def batch(columns: Sequence[pa.Array]) -> pa.RecordBatch:

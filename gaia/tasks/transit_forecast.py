@@ -22,6 +22,7 @@ from gaia.tasks.transit_columns import (
     DECLINATION,
     HEALPIX,
     RIGHT_ASCENSION,
+    SYSTEMS,
     TARGET,
     TRANSIT,
     batch,
@@ -188,7 +189,7 @@ class TransitForecast(Task[TransitParameters]):
     parameters = TransitParameters
     inputs = (TARGETS,)
     outputs = (
-        TaskOutput("result", "Transits", columns=(RIGHT_ASCENSION, DECLINATION)),
+        TaskOutput("result", "Transits", columns=(RIGHT_ASCENSION, DECLINATION), systems=SYSTEMS),
         *(TaskOutput(name, title, "image/png") for name, title in PICTURES.values()),
     )
     examples = (

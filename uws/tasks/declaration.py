@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from uws.tasks.given import Input, Output, TaskContext
 from vo.core.tables import Column
+from vo.core.tables.writers import CoordinateSystem, TimeSystem
 
 if TYPE_CHECKING:
     from uws.tasks.recognition import Recognised
@@ -166,12 +167,15 @@ class TaskOutput:
         Of a file; None for a table, which comes in the format that the client asks for.
     columns : tuple of Column
         Those that are the same whatever the input; `Task.columns` tells all.
+    systems : tuple of CoordinateSystem or TimeSystem
+        In which its positions and times are, by names of columns.
     """
 
     name: str
     title: str
     media_type: str | None = None
     columns: tuple[Column, ...] = ()
+    systems: tuple[CoordinateSystem | TimeSystem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

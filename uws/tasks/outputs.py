@@ -13,7 +13,7 @@ from uws.tasks.declaration import TaskOutput
 from uws.tasks.request import TaskRequest
 from vo.core.errors import ServiceError
 from vo.core.tables import Column
-from vo.core.tables.writers import Outcome, ResultMetadata, Writer
+from vo.core.tables.writers import CoordinateSystem, Outcome, ResultMetadata, TimeSystem, Writer
 
 BLOCK_BYTES = 1 << 20
 
@@ -87,7 +87,13 @@ class TableResult:
         name = file_name(request.task.name, self._output.name, request.format.extension)
         self._stored = self._stack.enter_context(store.result(self._output.name, request.content_type, name))
         self._told = self._infos()
-        metadata = ResultMetadata(name=self._output.name, description=self._output.title, infos=self._told)
+        metadata = ResultMetadata(
+            name=self._output.name,
+            description=self._output.title,
+            infos=self._told,
+            coosys=tuple(each for each in self._output.systems if isinstance(each, CoordinateSystem)),
+            timesys=tuple(each for each in self._output.systems if isinstance(each, TimeSystem)),
+        )
         self._writer = writer = request.format.writer(self._columns, metadata)
         self._stack.callback(writer.close)
         self._write([writer.begin()])

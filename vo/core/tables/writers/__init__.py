@@ -1,6 +1,6 @@
 """Table writers: a stream of record batches becomes a document in the format that the client asked for."""
 
-from vo.core.tables.writers.base import Chunk, CoordinateSystem, Outcome, ResultMetadata, Writer
+from vo.core.tables.writers.base import Chunk, CoordinateSystem, Outcome, ResultMetadata, TimeSystem, Writer
 from vo.core.tables.writers.formats import FORMATS, Format, find_format
 from vo.core.tables.writers.votable import error_document
 
@@ -11,6 +11,7 @@ __all__ = [
     "Format",
     "Outcome",
     "ResultMetadata",
+    "TimeSystem",
     "Writer",
     "error_document",
     "find_format",

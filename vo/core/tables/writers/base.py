@@ -38,6 +38,28 @@ class CoordinateSystem:
 
 
 @dataclass(frozen=True, slots=True)
+class TimeSystem:
+    """A system of times and the columns that are given in it (VOTable's TIMESYS).
+
+    Attributes
+    ----------
+    timescale : str
+        Term of the IVOA timescale vocabulary: ``TCB``, ``UTC`` …
+    refposition : str
+        Term of the IVOA refposition vocabulary: ``BARYCENTER``, ``TOPOCENTER`` (the instrument) …
+    columns : tuple of str
+        Names of the columns that refer to it; names that the result does not have are ignored.
+    timeorigin : str
+        From where their numbers count: a Julian day, ``MJD-origin`` or ``JD-origin``.
+    """
+
+    timescale: str
+    refposition: str
+    columns: tuple[str, ...]
+    timeorigin: str = "MJD-origin"
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceParameter:
     """What a service takes (DataLink 1.1, section 4): from a column, always the same, or from whoever asks.
 
@@ -112,6 +134,8 @@ class ResultMetadata:
         Facts about the request and its answer (DALI 1.1, section 4.4); the text may be empty.
     coosys : tuple of CoordinateSystem
         Coordinate systems with the columns they apply to.
+    timesys : tuple of TimeSystem
+        Systems of times with the columns they apply to.
     services : tuple of ServiceDescriptor
         Services for the rows; written in VOTable.
     """
@@ -121,6 +145,7 @@ class ResultMetadata:
     service: str | None = None
     infos: tuple[tuple[str, str, str], ...] = ()
     coosys: tuple[CoordinateSystem, ...] = ()
+    timesys: tuple[TimeSystem, ...] = ()
     services: tuple[ServiceDescriptor, ...] = ()
 
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from vo.core.tables.columns import INTEGER, Column
 from vo.core.tables.writers import services, tabledata
-from vo.core.tables.writers.base import Chunk, CoordinateSystem, Outcome, ResultMetadata, Writer
+from vo.core.tables.writers.base import Chunk, CoordinateSystem, Outcome, ResultMetadata, TimeSystem, Writer
 from vo.core.tables.writers.base64_stream import Base64Stream
 from vo.core.tables.writers.binary import RowEncoder
 from vo.core.tables.writers.canonical import Canonical
@@ -152,6 +152,10 @@ class _Frame:
             identifier = _unused(f"coosys_{number}", used)
             systems += _coosys(identifier, system, version)
             references |= dict.fromkeys(system.columns, identifier)
+        for number, times in enumerate(metadata.timesys, 1):
+            identifier = _unused(f"timesys_{number}", used)
+            systems += _timesys(identifier, times)
+            references |= dict.fromkeys(times.columns, identifier)
         fields = "".join(
             _field(column, identifier, references.get(column.name), _declared_null(column, serialization))
             for column, identifier in zip(columns, identifiers, strict=True)
@@ -249,6 +253,12 @@ def _coosys(identifier: str, system: CoordinateSystem, version: str) -> str:
         frame, refposition = _FRAMES_1_4.get(frame, frame), None
     attributes = attribute("ID", identifier) + attribute("system", frame) + attribute("epoch", system.epoch)
     return element("COOSYS", None, attributes + attribute("refposition", refposition))
+
+
+def _timesys(identifier: str, system: TimeSystem) -> str:
+    attributes = attribute("ID", identifier) + attribute("timeorigin", system.timeorigin)
+    attributes += attribute("timescale", system.timescale) + attribute("refposition", system.refposition)
+    return element("TIMESYS", None, attributes)
 
 
 _NOT_IN_NCNAME = re.compile(r"[^A-Za-z0-9_.-]")

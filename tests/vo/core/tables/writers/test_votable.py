@@ -3,6 +3,7 @@ from __future__ import annotations
 import importlib.util
 import io
 import pathlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,10 @@ from astropy.io.votable import parse, parse_single_table
 from lxml import etree
 from pyvo.dal import TAPResults
 
+from tests.schema import faults
 from vo.core.errors import TableError
 from vo.core.tables import Column, Datatype
-from vo.core.tables.writers import CoordinateSystem, Outcome, ResultMetadata, error_document, find_format
+from vo.core.tables.writers import CoordinateSystem, Outcome, ResultMetadata, TimeSystem, error_document, find_format
 from vo.core.tables.writers.base import ServiceDescriptor, ServiceParameter
 from vo.core.tables.writers.canonical import PIECE
 from vo.core.tables.writers.cells import NULL_INTEGER
@@ -205,6 +207,29 @@ def test_identifiers_are_unique_names_of_xml() -> None:
     assert len(set(identifiers)) == len(names) + 1
     assert all(etree.QName(identifier).localname == identifier for identifier in identifiers if identifier)
     assert [field.get("name") for field in elements(document, "FIELD")] == names
+
+
+def test_systems_of_times_are_told_and_referred_to(shared_folder: Path | None) -> None:
+    columns = tuple(Column(name, Datatype.DOUBLE, unit="d") for name in ("t", "u", "other"))
+    times = (TimeSystem("TCB", "BARYCENTER", ("t", "not there")), TimeSystem("UTC", "TOPOCENTER", ("u",)))
+    document = write("votable", columns, [], metadata=ResultMetadata(timesys=times))
+    assert faults(document, shared_folder) == []
+    found = {element.get("ID"): dict(element.attrib) for element in elements(document, "TIMESYS")}
+    told = {field.get("name"): found.get(field.get("ref")) for field in elements(document, "FIELD")}
+    assert told["t"] == {"ID": "timesys_1", "timeorigin": "MJD-origin", "timescale": "TCB", "refposition": "BARYCENTER"}
+    assert told["u"] is not None
+    assert told["u"]["timescale"] == "UTC"
+    assert told["other"] is None
+
+
+def test_facts_that_are_known_at_last_stand_behind_the_table() -> None:
+    columns = (Column("n", Datatype.INT),)
+    outcome = Outcome(0, infos=(("found", "7", ""), ("failed", "1", "no position")))
+    document = write("votable", columns, [], outcome=outcome)
+    table, *last = list(etree.fromstring(document)[0])[-3:]
+    assert table.tag == f"{NAMESPACE}TABLE"
+    told = [(info.tag, info.get("name"), info.get("value"), info.text) for info in last]
+    assert told == [(f"{NAMESPACE}INFO", "found", "7", None), (f"{NAMESPACE}INFO", "failed", "1", "no position")]
 
 
 @pytest.mark.parametrize("form", SERIALIZATIONS)
