@@ -13,7 +13,7 @@ def _double(name: str, unit: str | None, ucd: str, description: str) -> Column:
     return Column(name, DOUBLE, unit=unit, ucd=ucd, description=description)
 
 
-FOV = Column("fov", CHAR, "1", ucd="meta.code;instr", description="Field of view: P preceding, F following")
+FOV = Column("fov", CHAR, "*", ucd="meta.code;instr", description="Field of view: P preceding, F following")
 CCD_ROW = Column("ccd_row", SHORT, ucd="meta.number;instr.det", description="CCD row that it crosses, 1 to 7")
 ZETA = _double("zeta", "deg", "pos;instr.fov", "Field angle across the scan, from the plane that is scanned")
 OBMT = _double("obmt", None, "time.epoch", "Onboard mission timeline, in revolutions of six hours")

@@ -52,7 +52,7 @@ TRANSIT = (
     Column(
         "fov",
         Datatype.CHAR,
-        "1",
+        "*",
         ucd="meta.code;instr",
         description="Field of view: P preceding, F following",
     ),
