@@ -21,6 +21,7 @@ import pytest
 from psycopg2 import sql
 
 from sql import read_sql
+from tests.commands import run_vo
 from tests.schema import faults
 from vo.core.cluster import Cluster
 from vo.core.settings import Settings, load_settings
@@ -170,14 +171,7 @@ class Service:
 
     def vo(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a ``vo`` command on the same data folder."""
-        return subprocess.run(
-            [sys.executable, "-m", "vo.cli", *arguments],
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=check,
-            timeout=300,
-        )
+        return run_vo(*arguments, environment=self.environment, check=check)
 
     def connect(self, role: str = "vo") -> psycopg2.extensions.connection:
         """Open a connection to its database."""

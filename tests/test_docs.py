@@ -16,6 +16,7 @@ import pyvo
 import yaml
 from astropy.table import Table
 
+from tests.commands import run_vo
 from tests.conftest import Service
 from vo.cli.reference import PAGES, commands
 from vo.core.settings import Settings
@@ -117,15 +118,7 @@ def test_shell_commands_run(lines: str, service: Service, tmp_path: Path) -> Non
         if words[0] in WHOLE_RUNS | ADMINISTRATOR or {"FILE", "FOLDER/"} & set(words):
             continue
         if words[0] == "scripts/vo":
-            done = subprocess.run(
-                [sys.executable, "-m", "vo.cli", *shlex.split(command)[1:]],
-                env=service.environment,
-                capture_output=True,
-                text=True,
-                timeout=120,
-                check=False,
-                cwd=tmp_path,
-            )
+            done = run_vo(*shlex.split(command)[1:], environment=service.environment, folder=tmp_path)
         else:
             assert words[0] in {"curl", "stilts"}, command
             done = subprocess.run(

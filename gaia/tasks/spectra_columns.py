@@ -36,14 +36,14 @@ PSEUDO_WAVELENGTH = Column(
 INTERNAL_FLUX = Column(
     "flux",
     Datatype.DOUBLE,
-    unit="electron.s-1",
+    unit="'electron'.s**-1",
     ucd="phot.flux.density",
     description="Mean flux in a sample, internally calibrated",
 )
 INTERNAL_ERROR = Column(
     "flux_error",
     Datatype.DOUBLE,
-    unit="electron.s-1",
+    unit="'electron'.s**-1",
     ucd="stat.error;phot.flux.density",
     description="Error of the flux",
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from tap.ingest.description import SchemaDescription, TableDescription
 from tap.ingest.models import IngestReport
 from tap.ingest.plan import table_name
 from tap.ingest.service import IngestService, Progress
+from tests.commands import run_vo
 from tests.conftest import environment, make_home
 from vo.core.database import connect
 from vo.core.migrations import migrate
@@ -84,14 +84,8 @@ class Trial:
 
     def vo(self, *arguments: str | Path, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a ``vo`` command on this database."""
-        return subprocess.run(
-            [sys.executable, "-m", "vo.cli", *map(str, arguments)],
-            env=environment(self.settings.home, VO_DATABASE_URL=self.settings.database_url),
-            capture_output=True,
-            text=True,
-            check=check,
-            timeout=300,
-        )
+        variables = environment(self.settings.home, VO_DATABASE_URL=self.settings.database_url)
+        return run_vo(*map(str, arguments), environment=variables, check=check)
 
     def relations(self, schema: str) -> list[tuple[str, str]]:
         """Return the kind and name of everything in a schema but its indexes."""

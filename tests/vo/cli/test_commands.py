@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import typer.main
 
+from tests.commands import run_vo
 from tests.conftest import Service, environment, make_home
 from vo.cli.commands import app
 
@@ -19,13 +20,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 def vo(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a command on a data folder."""
-    return subprocess.run(
-        [sys.executable, "-m", "vo.cli", *arguments],
-        env=environment(home),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return run_vo(*arguments, environment=environment(home))
 
 
 def commands() -> list[list[str]]:
