@@ -89,7 +89,7 @@ def test_spectra_of_the_archive(trial: Trial, shared: Path, tmp_path: Path) -> N
     ]
     described = trial.rows("SELECT column_name, unit, ucd FROM tap_schema.columns WHERE table_name = %s", name)
     assert all(row["ucd"] for row in described)
-    assert {row["column_name"] for row in described if row["unit"] == "electron.s-1"} == {
+    assert {row["column_name"] for row in described if row["unit"] == "'electron'.s**-1"} == {
         f"{band}_{what}" for band in ("bp", "rp") for what in ("coefficients", "coefficient_errors")
     }
 
