@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import time
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from importlib.resources import as_file, files
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from bench.crossmatch import physical
@@ -145,11 +147,13 @@ def _interrupted(client: Client) -> Iterator[Figure]:
     client.ask(f"{job}/phase", {"PHASE": "ABORT"})
     while b"ABORTED" not in client.ask(f"{job}/phase")[0]:
         time.sleep(0.01)
-    yield Figure(f"aborting it at {reached:.0%}", time.perf_counter() - started, "s", target="≤ 1 s")
+    taken = time.perf_counter() - started
+    yield Figure(f"aborting it at {reached:.0%}", taken, "s", target="≤ 1 s", good=taken <= 1)
     started = time.perf_counter()
     again = _submit(client, CONTINUE=job.rpartition("/")[2])
     _follow(client, again)
     taken = time.perf_counter() - started
-    rows = re.findall(r"rows[^>]*>(\d+)<", client.ask(again)[0].decode())
-    whole = rows[:1] == [str(SPECTRA)]
-    yield Figure("going on to the end in a new job", taken, "s", target="all rows", good=whole)
+    made = pq.read_table(io.BytesIO(client.ask(f"{again}/results/result")[0]), columns=["source_id"])
+    sources = np.sort(made["source_id"].to_numpy())
+    whole = np.array_equal(sources, np.arange(1, SPECTRA + 1))
+    yield Figure("going on to the end in a new job", taken, "s", target="each source once", good=bool(whole))

@@ -40,7 +40,10 @@ MIB = 2**20
 def measure() -> Iterator[Figure]:
     """Measure in a process of its own, for BLAS takes the number of its threads when it is loaded."""
     done = subprocess.run(
-        [sys.executable, "-m", "bench.xp"], env={**os.environ, **ONE_THREAD}, stdout=subprocess.PIPE, check=True
+        [sys.executable, "-W", "ignore", "-m", "bench.xp"],
+        env={**os.environ, **ONE_THREAD},
+        stdout=subprocess.PIPE,
+        check=True,
     )
     for figure in json.loads(done.stdout.splitlines()[-1]):  # before it GaiaXPy's progress bars
         yield Figure(**figure)

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from uws.tasks.given import Checkpoint
 
-SAVE_SECONDS = 5.0
+SAVE_SECONDS = 2.0
 """Time between two checkpoints: what is lost with a worker, and more often than this it would cost time."""
 
 
